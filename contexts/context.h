@@ -3,11 +3,11 @@
  * context - one persistent interpreter, in one sandboxed child
  *
  * Owns the child, its channel and pipes, the queue of requests and the state machine
- * (states x events, in context.c). Knows frames, not Jupyter: who asked, and what a parent
- * header is, is the observer's business, who knows each request by its number.
+ * (states x events, in context.c). Knows frames, not Jupyter: who asked, and what a
+ * parent header is, is the observer's business, who knows each request by its number.
  *
- * An interpreter that ends is replaced by a fresh one and the epoch goes up by one. Numbers
- * go on counting through all epochs.
+ * An interpreter that ends is replaced by a fresh one and the epoch goes up by one.
+ * Numbers go on counting through all epochs.
  */
 #ifndef CONTEXTS_CONTEXT_H
 #define CONTEXTS_CONTEXT_H
@@ -131,6 +131,9 @@ struct context_options {
     const char *interpreter; /* path, or NULL: the runtime's default. copied */
     const char *directory; /* absolute path: read-write and working directory. copied */
     const char *const *env; /* NULL-terminated NAME=value on top of the others. copied */
+    const char *const
+        *mounts; /* NULL-terminated absolute paths, read-only, bound last: the
+                    interpreter's prefix and what else it needs. copied */
     enum sandbox_network network;
     struct context_limits limits;
     bool die_with_child; /* CONTEXT_DEAD instead of a fresh interpreter */
@@ -173,8 +176,8 @@ enum {
     CONTEXT_E_NOT_WAITING /* no input request is open */
 };
 
-/* Queues a request; its number (1, 2, ...) tells it apart from then on. on_started is never
- * called before this returns. */
+/* Queues a request; its number (1, 2, ...) tells it apart from then on. on_started is
+ * never called before this returns. */
 int context_submit(struct context *ctx, const struct context_request *request,
                    uint64_t *ret_number, struct error *err);
 
@@ -202,8 +205,8 @@ uint32_t context_execution_count(const struct context *ctx); /* of the last stor
 /* What the runner said of itself in this epoch: a JSON object; empty before. Borrowed. */
 struct slice context_hello(const struct context *ctx);
 
-/* Process ids, as the server sees them, of init and of what it started; for usage figures.
- * Writes at most MAX and returns how many there are. */
+/* Process ids, as the server sees them, of init and of what it started; for usage
+ * figures. Writes at most MAX and returns how many there are. */
 size_t context_pids(const struct context *ctx, int *ret, size_t max);
 
 #endif

@@ -11,8 +11,8 @@
 struct error;
 struct json_t;
 
-/* Open, plain data; strings owned by the runtime. In argv and mounts "{interpreter}" stands
- * for the interpreter's path and "{runtime}" for the runtime's folder. */
+/* Open, plain data; strings owned by the runtime. In argv and mounts "{interpreter}"
+ * stands for the interpreter's path and "{runtime}" for the runtime's folder. */
 struct runtime {
     char *name; /* "python" */
     char *display_name; /* "Python" */

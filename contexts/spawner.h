@@ -2,33 +2,24 @@
 /*
  * spawner - the server's client of the launcher
  *
- * The launcher is a process forked before the server has threads, keys or sockets. It makes
- * confined children on request; the server itself never forks again.
+ * The launcher is a process forked before the server has threads, keys or sockets. It
+ * makes confined children on request; the server itself never forks again.
  */
 #ifndef CONTEXTS_SPAWNER_H
 #define CONTEXTS_SPAWNER_H
 
 #include <stdint.h>
-#include <sys/types.h>
+
+#include "contexts/sandbox/sandbox.h"
 
 struct error;
 struct loop;
 struct sandbox_spec;
 struct spawner; /* opaque */
 
-/* The child's ends, in the order in which they travel. */
-enum spawn_fd {
-    SPAWN_STDIN,
-    SPAWN_STDOUT,
-    SPAWN_STDERR,
-    SPAWN_CHANNEL, /* becomes fd 3 of the runner */
-    SPAWN_CONTROL, /* init's end of the control socket */
-    SPAWN_FD_COUNT
-};
-
 /* Once for each spawner_spawn that returned 0 and was not cancelled. ERR is NULL when the
- * child exists: then INIT_PIDFD is the caller's to close; what becomes of the child is told
- * on its control socket. Else there is no child, and ERR says why. */
+ * child exists: then INIT_PIDFD is the caller's to close; what becomes of the child is
+ * told on its control socket. Else there is no child, and ERR says why. */
 typedef int spawner_done_fn(int init_pidfd, const struct error *err, void *arg);
 
 /* Forks the launcher. Call it first in main: before threads, keys and other sockets. */
@@ -48,7 +39,7 @@ enum {
 /* Sends the request; FDS are borrowed until return. FN is called later from the loop. The
  * ticket names the request for spawner_cancel. */
 int spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
-                  const int fds[SPAWN_FD_COUNT], spawner_done_fn *fn, void *arg,
+                  const int fds[SANDBOX_FD_COUNT], spawner_done_fn *fn, void *arg,
                   uint64_t *ret_ticket, struct error *err);
 
 /* FN of that request will not be called. Unknown tickets are ignored. */

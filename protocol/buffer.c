@@ -23,7 +23,8 @@ slice_equals_text(struct slice slice, const char *text)
 {
     size_t length = strlen(text);
 
-    return slice.length == length && (length == 0 || memcmp(slice.data, text, length) == 0);
+    return slice.length == length &&
+           (length == 0 || memcmp(slice.data, text, length) == 0);
 }
 
 void

@@ -23,7 +23,8 @@ static const struct frame_rule {
 } rules[FRAME_TYPE_END] = {
     [FRAME_CONFIGURE] = { "configure", FRAME_FROM_SERVER, CONTENT, 64 * KIB },
     [FRAME_EXECUTE_REQUEST] = { "execute_request", FRAME_FROM_SERVER, CONTENT, 64 * MIB },
-    [FRAME_COMPLETE_REQUEST] = { "complete_request", FRAME_FROM_SERVER, CONTENT, 64 * MIB },
+    [FRAME_COMPLETE_REQUEST] = { "complete_request", FRAME_FROM_SERVER, CONTENT,
+                                 64 * MIB },
     [FRAME_INSPECT_REQUEST] = { "inspect_request", FRAME_FROM_SERVER, CONTENT, 64 * MIB },
     [FRAME_IS_COMPLETE_REQUEST] = { "is_complete_request", FRAME_FROM_SERVER, CONTENT,
                                     64 * MIB },
@@ -100,7 +101,8 @@ check(const struct head *head, uint64_t buffer_bytes, enum frame_sender sender,
         return error_set(err, FRAME_E_ILLEGAL, "frame of unknown type %u", head->type);
     rule = &rules[head->type];
     if ((rule->senders & sender) == 0)
-        return error_set(err, FRAME_E_ILLEGAL, "%s frame from the wrong side", rule->name);
+        return error_set(err, FRAME_E_ILLEGAL, "%s frame from the wrong side",
+                         rule->name);
     if ((head->flags & ~(unsigned)FRAME_FLAGS_ALL) != 0 || head->zero != 0 ||
         head->lane != 0)
         return error_set(err, FRAME_E_ILLEGAL, "%s frame with unknown flags or lane",
@@ -119,11 +121,11 @@ check(const struct head *head, uint64_t buffer_bytes, enum frame_sender sender,
         return error_set(err, FRAME_E_TOO_LARGE, "%s frame with %u buffers, at most %u",
                          rule->name, head->buffer_count, FRAME_BUFFERS_MAX);
     if (head->content_bytes > rule->content_max)
-        return error_set(err, FRAME_E_TOO_LARGE, "%s of %u bytes, at most %zu", rule->name,
-                         head->content_bytes, rule->content_max);
+        return error_set(err, FRAME_E_TOO_LARGE, "%s of %u bytes, at most %zu",
+                         rule->name, head->content_bytes, rule->content_max);
     if (head->header_bytes > MIB || head->metadata_bytes > 16 * MIB)
-        return error_set(err, FRAME_E_TOO_LARGE, "%s frame with too much header or metadata",
-                         rule->name);
+        return error_set(err, FRAME_E_TOO_LARGE,
+                         "%s frame with too much header or metadata", rule->name);
     if (buffer_bytes > FRAME_BYTES_MAX ||
         FRAME_FIXED_BYTES + 4 * (uint64_t)head->buffer_count + head->header_bytes +
                 head->metadata_bytes + head->content_bytes + buffer_bytes >
@@ -263,14 +265,16 @@ head_of(const uint8_t *bytes)
 
 /* Reads the head from the first packet of a frame and checks every bound. */
 static int
-begin(struct frame_reader *reader, const uint8_t *packet, size_t length, struct error *err)
+begin(struct frame_reader *reader, const uint8_t *packet, size_t length,
+      struct error *err)
 {
     uint64_t buffer_bytes = 0;
     struct head head;
     int r;
 
     if (length < FRAME_FIXED_BYTES)
-        return error_set(err, FRAME_E_ILLEGAL, "a packet of %zu bytes is no frame", length);
+        return error_set(err, FRAME_E_ILLEGAL, "a packet of %zu bytes is no frame",
+                         length);
     head = head_of(packet);
     if (head.buffer_count <= FRAME_BUFFERS_MAX) {
         if (length < FRAME_FIXED_BYTES + 4 * (size_t)head.buffer_count)
@@ -281,8 +285,9 @@ begin(struct frame_reader *reader, const uint8_t *packet, size_t length, struct 
     r = check(&head, buffer_bytes, reader->sender, err);
     if (r != 0)
         return r;
-    reader->total = FRAME_FIXED_BYTES + 4 * (size_t)head.buffer_count + head.header_bytes +
-                    head.metadata_bytes + head.content_bytes + (size_t)buffer_bytes;
+    reader->total = FRAME_FIXED_BYTES + 4 * (size_t)head.buffer_count +
+                    head.header_bytes + head.metadata_bytes + head.content_bytes +
+                    (size_t)buffer_bytes;
     buffer_clear(&reader->bytes, KEEP_BYTES);
     return 0;
 }

@@ -2,26 +2,22 @@
 /*
  * frame - one message between the server and a runner
  *
- * A frame is a fixed header, three JSON texts (the Jupyter header of the request, metadata,
- * content) and raw buffers. It travels over a SOCK_SEQPACKET channel in packets of at most
- * FRAME_PACKET_BYTES: the first packet holds the whole fixed header with the buffer lengths,
- * each further packet continues where the last one stopped, and no packet goes past the end
- * of its frame. All integers are little-endian.
+ * A frame is a fixed header, three JSON texts (the Jupyter header of the request,
+ * metadata, content) and raw buffers. It travels over a SOCK_SEQPACKET channel in packets
+ * of at most FRAME_PACKET_BYTES: the first packet holds the whole fixed header with the
+ * buffer lengths, each further packet continues where the last one stopped, and no packet
+ * goes past the end of its frame. All integers are little-endian.
  *
  *     offset  size  field
  *      0       1    version, FRAME_VERSION
  *      1       1    type, enum frame_type
  *      2       2    flags, FRAME_FLAG_*
  *      4       4    lane: 0 (room for subshells and a debugger)
- *      8       8    number: of the request that this frame is, answers or belongs to; 0: none
- *     16       8    sequence: from a runner 1, 2, 3, ...: the number of this frame's output
- *                   marker; from the server 0
- *     24       4    execution count (execute requests, else 0)
- *     28       4    bytes of the Jupyter header
- *     32       4    bytes of metadata
- *     36       4    bytes of content
- *     40       4    buffer count, at most FRAME_BUFFERS_MAX
- *     44       4    zero
+ *      8       8    number: of the request that this frame is, answers or belongs to; 0:
+ * none 16       8    sequence: from a runner 1, 2, 3, ...: the number of this frame's
+ * output marker; from the server 0 24       4    execution count (execute requests, else
+ * 0) 28       4    bytes of the Jupyter header 32       4    bytes of metadata 36       4
+ * bytes of content 40       4    buffer count, at most FRAME_BUFFERS_MAX 44       4 zero
  *     48       4 *  bytes of each buffer, then header, metadata, content, buffers
  *
  * The table in frame.c says of each type who may send it, how large it may be and which
@@ -29,8 +25,8 @@
  *
  * Output markers. A runner writes, before each frame, FRAME_MARKER_BYTES into each of its
  * stdout and stderr pipes: the nonce of the configure frame and the frame's sequence
- * number. The server lets the frame pass when it has met the marker in both pipes, so that
- * frames and raw output keep the program's order.
+ * number. The server lets the frame pass when it has met the marker in both pipes, so
+ * that frames and raw output keep the program's order.
  */
 #ifndef PROTOCOL_FRAME_H
 #define PROTOCOL_FRAME_H
@@ -142,8 +138,8 @@ int frame_reader_take(struct frame_reader *reader, const void *packet, size_t le
                       struct frame *ret, struct error *err);
 
 /* Writes nonce and SEQUENCE as FRAME_MARKER_BYTES. */
-void frame_marker(uint8_t ret[FRAME_MARKER_BYTES],
-                  const uint8_t nonce[FRAME_NONCE_BYTES], uint64_t sequence);
+void frame_marker(uint8_t ret[FRAME_MARKER_BYTES], const uint8_t nonce[FRAME_NONCE_BYTES],
+                  uint64_t sequence);
 
 /* The sequence number of a marker whose nonce was found. */
 uint64_t frame_marker_sequence(const uint8_t marker[FRAME_MARKER_BYTES]);

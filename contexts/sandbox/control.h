@@ -30,7 +30,8 @@ struct control_report {
     int32_t status; /* EXITED: as waitpid gives it */
     int32_t error; /* FAILED: errno */
     char step[CONTROL_STEP_BYTES]; /* FAILED: name of the step and its object */
-    uint64_t user_us, system_us; /* EXITED: CPU time of the runner and its waited children */
+    uint64_t user_us,
+        system_us; /* EXITED: CPU time of the runner and its waited children */
     uint64_t peak_bytes; /* EXITED: largest resident set of the runner */
 };
 
@@ -44,7 +45,8 @@ struct control_command {
     int32_t signal;
 };
 
-void control_report_encode(uint8_t ret[CONTROL_BYTES], const struct control_report *report);
+void control_report_encode(uint8_t ret[CONTROL_BYTES],
+                           const struct control_report *report);
 void control_command_encode(uint8_t ret[CONTROL_BYTES],
                             const struct control_command *command);
 

@@ -3,8 +3,8 @@
  * runner - a runner's end of the channel, for runners written in C or with a C part
  *
  * libc only. Frames are never cut short by a signal: a send that began is finished. One
- * lock covers markers and frame, so that threads may send at the same time. After a fork of
- * user code the child must not send: runner_send answers -EPERM there.
+ * lock covers markers and frame, so that threads may send at the same time. After a fork
+ * of user code the child must not send: runner_send answers -EPERM there.
  */
 #ifndef RUNTIMES_LIB_RUNNER_H
 #define RUNTIMES_LIB_RUNNER_H

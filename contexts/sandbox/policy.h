@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy - the seccomp allow-list, compiled (libseccomp: for the server)
+ *
+ * Default ENOSYS, so that programs fall back as on an older kernel; explicit EPERM or
+ * EAFNOSUPPORT where they look at errno. docs/sandbox.md gives the reasons.
+ */
+#ifndef CONTEXTS_SANDBOX_POLICY_H
+#define CONTEXTS_SANDBOX_POLICY_H
+
+struct buffer;
+struct error;
+
+/* Appends the program, an array of struct sock_filter, to RET. Compile once and keep. */
+int sandbox_policy_compile(struct buffer *ret, struct error *err);
+
+#endif

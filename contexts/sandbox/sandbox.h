@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sandbox - makes one confined child from a spec (libc only: for spawners)
+ *
+ * The child is pid 1 of a new pid namespace and runs our init (see control.h), which
+ * builds the sandbox, forks the runner and stays. Confinement is a table of steps,
+ * steps.c; each step that fails ends the child before user code, and init reports the
+ * step's name.
+ */
+#ifndef CONTEXTS_SANDBOX_SANDBOX_H
+#define CONTEXTS_SANDBOX_SANDBOX_H
+
+struct error;
+struct sandbox_spec;
+
+/* The child's ends, in the order in which they travel to a spawner. */
+enum sandbox_fd {
+    SANDBOX_STDIN,
+    SANDBOX_STDOUT,
+    SANDBOX_STDERR,
+    SANDBOX_CHANNEL, /* becomes fd 3 of the runner */
+    SANDBOX_CONTROL, /* init's end of the control socket */
+    SANDBOX_FD_COUNT
+};
+
+/* Call from a process with one thread. FDS are borrowed. On success the caller owns
+ * *ret_pidfd, init's pidfd, and is init's parent. What happens in the child is told on
+ * the control socket. 0 or < 0. */
+int sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
+                  int *ret_pidfd, struct error *err);
+
+#endif
