@@ -39,6 +39,10 @@ int runner_receive(struct runner *runner, struct frame *ret, struct error *err);
 /* True in the process that made the runner, false in its forks. */
 bool runner_is_owner(const struct runner *runner);
 
+/* The channel, to be polled beside other fds: readable means that runner_receive has
+ * something to read. Borrowed. */
+int runner_fd(const struct runner *runner);
+
 /* Puts the pipes back on fds 1 and 2 if user code closed or replaced them. */
 void runner_restore_output(struct runner *runner);
 

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+/* Owns the runner's fds and the numbering of its frames; knows nothing of any language.
+ */
+#include "runtimes/lib/runner.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+
+#define IOVS_PER_PACKET 64
+#define CHANNEL_SEND_BUFFER_BYTES (1024 * 1024)
+#define NONCE_MEMBER "\"nonce\""
+
+struct runner {
+    int channel; /* owned */
+    int pipes[2]; /* owned: stdout, stderr */
+    pid_t owner; /* a fork of user code has another pid and must not send */
+    pthread_mutex_t lock; /* covers markers, frame and sequence */
+    uint64_t sequence;
+    uint8_t nonce[FRAME_NONCE_BYTES];
+    struct frame_reader reader;
+    uint8_t *packet; /* owned: FRAME_PACKET_BYTES */
+};
+
+static void
+runner_destroyp(struct runner **runner)
+{
+    runner_destroy(*runner);
+}
+
+static int
+digit(uint8_t character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    if (character >= 'a' && character <= 'f')
+        return character - 'a' + 10;
+    return -1;
+}
+
+/* The server wrote this JSON and quotes nothing in it: the value is the next quoted text
+ * behind the member's name. */
+static int
+read_nonce(uint8_t ret[FRAME_NONCE_BYTES], struct slice configure, struct error *err)
+{
+    const uint8_t *end = configure.data + configure.length, *at;
+
+    at = memmem(configure.data, configure.length, NONCE_MEMBER, strlen(NONCE_MEMBER));
+    if (at != NULL) {
+        at += strlen(NONCE_MEMBER);
+        at = memchr(at, '"', (size_t)(end - at));
+    }
+    if (at == NULL || end - ++at < 2 * FRAME_NONCE_BYTES)
+        return error_set(err, -EPROTO, "configure frame without a nonce");
+    for (size_t i = 0; i < FRAME_NONCE_BYTES; i++) {
+        int high = digit(at[2 * i]), low = digit(at[2 * i + 1]);
+
+        if (high < 0 || low < 0)
+            return error_set(err, -EPROTO, "configure frame with a malformed nonce");
+        ret[i] = (uint8_t)(high << 4 | low);
+    }
+    return 0;
+}
+
+static int
+take_fds(struct runner *runner, struct error *err)
+{
+    int bytes = CHANNEL_SEND_BUFFER_BYTES;
+
+    runner->channel = fcntl(RUNNER_CHANNEL_FD, F_DUPFD_CLOEXEC, RUNNER_PRIVATE_FD_MIN);
+    if (runner->channel < 0)
+        return error_errno(err, "fd %d is no channel", RUNNER_CHANNEL_FD);
+    close(RUNNER_CHANNEL_FD);
+    /* A smaller buffer than asked for is no harm. */
+    (void)setsockopt(runner->channel, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    for (int i = 0; i < 2; i++) {
+        runner->pipes[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, RUNNER_PRIVATE_FD_MIN);
+        if (runner->pipes[i] < 0)
+            return error_errno(err, "duplicating fd %d", i + 1);
+    }
+    return 0;
+}
+
+static int
+configure(struct runner *runner, struct buffer *ret, struct error *err)
+{
+    struct frame frame;
+    int r;
+
+    do
+        r = runner_receive(runner, &frame, err);
+    while (r == RUNNER_E_INTERRUPTED);
+    if (r != 0)
+        return r < 0 ? r : error_set(err, -EPIPE, "the server closed the channel");
+    if (frame.type != FRAME_CONFIGURE)
+        return error_set(err, -EPROTO, "the first frame is %s, not configure",
+                         frame_type_name(frame.type));
+    r = read_nonce(runner->nonce, frame.content, err);
+    if (r < 0 || ret == NULL)
+        return r;
+    r = buffer_append(ret, frame.content.data, frame.content.length);
+    return r == BUFFER_E_FULL ? error_set(err, -EPROTO, "configure frame too large") : r;
+}
+
+int
+runner_create(struct runner **ret, struct buffer *configuration, struct error *err)
+{
+    CLEANUP(runner_destroyp) struct runner *runner = malloc(sizeof *runner);
+    int r;
+
+    if (runner == NULL)
+        return -ENOMEM;
+    *runner = (struct runner){ .channel = -1, .pipes = { -1, -1 }, .owner = getpid() };
+    frame_reader_init(&runner->reader, FRAME_FROM_SERVER);
+    pthread_mutex_init(&runner->lock, NULL);
+    runner->packet = malloc(FRAME_PACKET_BYTES);
+    if (runner->packet == NULL)
+        return -ENOMEM;
+
+    r = take_fds(runner, err);
+    if (r < 0)
+        return r;
+    r = configure(runner, configuration, err);
+    if (r < 0)
+        return r;
+
+    *ret = runner;
+    runner = NULL;
+    return 0;
+}
+
+void
+runner_destroy(struct runner *runner)
+{
+    if (runner == NULL)
+        return;
+    if (runner->channel >= 0)
+        close(runner->channel);
+    for (int i = 0; i < 2; i++)
+        if (runner->pipes[i] >= 0)
+            close(runner->pipes[i]);
+    pthread_mutex_destroy(&runner->lock);
+    frame_reader_fini(&runner->reader);
+    free(runner->packet);
+    free(runner);
+}
+
+/* A marker is smaller than PIPE_BUF, so it goes out whole or not at all. User code can
+ * have made the pipe non-blocking, for it shares our open file. */
+static void
+write_marker(int fd, const uint8_t marker[FRAME_MARKER_BYTES])
+{
+    while (write(fd, marker, FRAME_MARKER_BYTES) < 0) {
+        struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+        if (errno == EAGAIN)
+            poll(&wait, 1, -1);
+        else if (errno != EINTR)
+            return; /* nobody reads: the context is on its way out */
+    }
+}
+
+static int
+send_packet(int fd, struct iovec *iovs, size_t count)
+{
+    struct msghdr message = { .msg_iov = iovs, .msg_iovlen = count };
+
+    while (sendmsg(fd, &message, MSG_NOSIGNAL) < 0) {
+        struct pollfd wait = { .fd = fd, .events = POLLOUT };
+
+        if (errno == EAGAIN)
+            poll(&wait, 1, -1);
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+/* Where the next packet starts: in part INDEX, behind OFFSET bytes of it. */
+struct cursor {
+    struct slice head;
+    const struct frame *frame;
+    size_t index, offset;
+};
+
+static struct slice
+cursor_part(const struct cursor *cursor)
+{
+    const struct frame *frame = cursor->frame;
+    const struct slice first[] = { cursor->head, frame->header, frame->metadata,
+                                   frame->content };
+
+    if (cursor->index < N_ELEMENTS(first))
+        return first[cursor->index];
+    return frame->buffers[cursor->index - N_ELEMENTS(first)];
+}
+
+/* Fills IOVS with the next packet; returns how many are in use. */
+static size_t
+cursor_packet(struct cursor *cursor, struct iovec iovs[IOVS_PER_PACKET])
+{
+    size_t parts = 4 + (size_t)cursor->frame->buffer_count, room = FRAME_PACKET_BYTES;
+    size_t count = 0;
+
+    while (cursor->index < parts && count < IOVS_PER_PACKET && room > 0) {
+        struct slice part = cursor_part(cursor);
+        size_t left = part.length - cursor->offset, take = left < room ? left : room;
+
+        if (take > 0)
+            iovs[count++] = (struct iovec){
+                .iov_base = (uint8_t *)(uintptr_t)part.data + cursor->offset,
+                .iov_len = take,
+            };
+        room -= take;
+        cursor->offset += take;
+        if (cursor->offset == part.length) {
+            cursor->index++;
+            cursor->offset = 0;
+        }
+    }
+    return count;
+}
+
+static int
+send_frame(struct runner *runner, const struct frame *frame, struct slice head)
+{
+    uint8_t marker[FRAME_MARKER_BYTES];
+    struct iovec iovs[IOVS_PER_PACKET];
+    struct cursor cursor = { .head = head, .frame = frame };
+    size_t count;
+    int r = 0;
+
+    frame_marker(marker, runner->nonce, frame->sequence);
+    write_marker(runner->pipes[0], marker);
+    write_marker(runner->pipes[1], marker);
+    while (r == 0 && (count = cursor_packet(&cursor, iovs)) > 0)
+        r = send_packet(runner->channel, iovs, count);
+    return r;
+}
+
+int
+runner_send(struct runner *runner, struct frame *frame, struct error *err)
+{
+    uint8_t head[FRAME_FIXED_BYTES + 4 * FRAME_BUFFERS_MAX];
+    size_t head_bytes = FRAME_FIXED_BYTES + 4 * (size_t)frame->buffer_count;
+    int r;
+
+    if (!runner_is_owner(runner))
+        return error_set(err, -EPERM, "a forked process has no channel to the server");
+    pthread_mutex_lock(&runner->lock);
+    frame->sequence = runner->sequence + 1;
+    r = frame_encode_head(head, frame, FRAME_FROM_RUNNER, err);
+    if (r == 0) {
+        runner->sequence++;
+        r = send_frame(runner, frame, (struct slice){ head, head_bytes });
+    }
+    pthread_mutex_unlock(&runner->lock);
+    return r;
+}
+
+int
+runner_receive(struct runner *runner, struct frame *ret, struct error *err)
+{
+    for (;;) {
+        ssize_t n = recv(runner->channel, runner->packet, FRAME_PACKET_BYTES, 0);
+        int r;
+
+        if (n < 0 && errno == EINTR) {
+            if (runner->reader.total == 0)
+                return RUNNER_E_INTERRUPTED;
+            continue;
+        }
+        if (n < 0 && errno != ECONNRESET)
+            return error_errno(err, "reading the channel");
+        if (n <= 0)
+            return RUNNER_E_CLOSED;
+        r = frame_reader_take(&runner->reader, runner->packet, (size_t)n, ret, err);
+        if (r == FRAME_E_AGAIN)
+            continue;
+        if (r > 0)
+            return error_wrap(err, -EPROTO, "the server sent no frame");
+        return r;
+    }
+}
+
+bool
+runner_is_owner(const struct runner *runner)
+{
+    return getpid() == runner->owner;
+}
+
+int
+runner_fd(const struct runner *runner)
+{
+    return runner->channel;
+}
+
+void
+runner_restore_output(struct runner *runner)
+{
+    for (int i = 0; i < 2; i++) {
+        struct stat ours, theirs;
+
+        if (fstat(runner->pipes[i], &ours) < 0)
+            continue;
+        if (fstat(i + 1, &theirs) < 0 || ours.st_dev != theirs.st_dev ||
+            ours.st_ino != theirs.st_ino)
+            (void)dup2(runner->pipes[i], i + 1);
+    }
+}
