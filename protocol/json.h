@@ -56,11 +56,17 @@ struct json_limits {
     unsigned max_depth; /* 1: no nesting inside the outermost; at most JSON_DEPTH_MAX */
 };
 
-/* Checks that TEXT is one JSON value with whitespace around it. RET_HAS (JSON_HAS_*) may
- * be NULL. 0, JSON_E_INVALID, JSON_E_TOO_LARGE, JSON_E_TOO_DEEP. Allocates nothing. */
+/* What a scan learns besides. Plain data. */
+struct json_facts {
+    unsigned has; /* JSON_HAS_* */
+    size_t values; /* all of them, nested ones too, without the names of members */
+};
+
+/* Checks that TEXT is one JSON value with whitespace around it. 0, JSON_E_INVALID,
+ * JSON_E_TOO_LARGE, JSON_E_TOO_DEEP. Allocates nothing. */
 int json_scan(struct slice text, const struct json_limits *limits, struct error *err);
-int json_scan_has(struct slice text, const struct json_limits *limits, unsigned *ret_has,
-                  struct error *err);
+int json_scan_facts(struct slice text, const struct json_limits *limits,
+                    struct json_facts *ret, struct error *err);
 
 /* As json_scan, and the value must be an object: else JSON_E_TYPE. */
 int json_scan_object(struct slice text, const struct json_limits *limits,

@@ -27,9 +27,10 @@ bool schema_knows(const char *type);
 int schema_check(const char *type, const json_t *content, struct error *err);
 
 /* Fills in the defaults of a CONTENT that schema_check took: afterwards every field that
- * has a default is there with the right type. Derived ones too: store_history is false in
- * a silent execute_request, cursor_pos defaults to the end of the code (in code points),
- * and one behind the end is moved to it. 0 or -ENOMEM. */
+ * has a default is there with the right type, and a null without one is gone. Derived
+ * ones too: store_history is false in a silent execute_request, cursor_pos defaults to
+ * the end of the code (in code points), and one behind the end is moved to it. 0 or
+ * -ENOMEM. */
 int schema_fill(const char *type, json_t *content);
 
 #endif

@@ -93,6 +93,16 @@ text_is_utf8(const void *data, size_t length)
 }
 
 size_t
+text_utf8_character(const void *data, size_t length)
+{
+    struct sequence sequence = { 0 };
+
+    if (length > 0)
+        sequence = sequence_at(data, length);
+    return sequence.valid ? sequence.length : 0;
+}
+
+size_t
 text_utf8_whole(const void *data, size_t length)
 {
     const uint8_t *bytes = data;

@@ -17,6 +17,11 @@
  * forms, at most U+10FFFF). */
 bool text_is_utf8(const void *data, size_t length);
 
+/* The length (1 to 4) of the well-formed character that DATA begins with, 0: there is
+ * none.
+ */
+size_t text_utf8_character(const void *data, size_t length);
+
 /* The length of the prefix that does not end inside a sequence which more bytes could
  * still complete: LENGTH less 0 to 3. */
 size_t text_utf8_whole(const void *data, size_t length);
