@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the runner gives up before it runs user code.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "contexts/sandbox/steps.h"
+#include "contexts/sandbox/sys.h"
+#include "protocol/cleanup.h"
+
+#define RUNNER_OOM_SCORE "500" /* of 1000: goes before the server and before init */
+#define STATUS_FD 4 /* behind those that the runner keeps; closed by the exec */
+#define LOCKED_BYTES ((uint64_t)8 * 1024 * 1024)
+#define PENDING_SIGNALS 4096
+
+#define SECURE_BITS                                                                      \
+    (SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                     \
+     SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |                           \
+     SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
+
+int
+sandbox_confine_session(struct sandbox_work *work)
+{
+    (void)work;
+    return sys_setsid() < 0 ? -errno : 0;
+}
+
+int
+sandbox_confine_oom(struct sandbox_work *work)
+{
+    CLEANUP(close_fdp) int fd = -1;
+
+    (void)work;
+    fd = sys_openat(AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY, 0);
+    if (fd < 0 || sys_write_file(fd, RUNNER_OOM_SCORE, strlen(RUNNER_OOM_SCORE)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* The bounding set goes first: dropping from it takes a capability. */
+static int
+drop_bounding_set(struct sandbox_work *work)
+{
+    sandbox_work_object(work, "bounding set");
+    for (unsigned long cap = 0; cap < 64; cap++) {
+        if (sys_prctl(PR_CAPBSET_DROP, cap, 0, 0) == 0)
+            continue;
+        /* The first one that the kernel does not know ends the list. */
+        return errno == EINVAL && cap > CAP_AUDIT_READ ? 0 : -errno;
+    }
+    return 0;
+}
+
+static int
+drop_capabilities(struct sandbox_work *work)
+{
+    sandbox_work_object(work, "capabilities");
+    if (sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0) < 0 ||
+        sys_capset(0) < 0)
+        return -errno;
+    sandbox_work_object(work, "no new privileges");
+    if (sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0) < 0)
+        return -errno;
+    /* Changing ids took this away, and with it /proc/self. */
+    sandbox_work_object(work, "dumpable");
+    return sys_prctl(PR_SET_DUMPABLE, 1, 0, 0) < 0 ? -errno : 0;
+}
+
+int
+sandbox_confine_privileges(struct sandbox_work *work)
+{
+    int r = drop_bounding_set(work);
+
+    if (r < 0)
+        return r;
+    sandbox_work_object(work, "secure bits");
+    if (sys_prctl(PR_SET_SECUREBITS, SECURE_BITS, 0, 0) < 0)
+        return -errno;
+    sandbox_work_object(work, "ids");
+    if (work->own_ids &&
+        (sys_setresgid(SANDBOX_RUNNER_ID) < 0 || sys_setresuid(SANDBOX_RUNNER_ID) < 0))
+        return -errno;
+    return drop_capabilities(work);
+}
+
+/* Of what the spawner ignored or blocked nothing is left. */
+int
+sandbox_confine_signals(struct sandbox_work *work)
+{
+    const struct sigaction action = { .sa_handler = SIG_DFL };
+    sigset_t none;
+
+    (void)work;
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, &action, NULL); /* SIGKILL, SIGSTOP and libc's own refuse */
+    sigemptyset(&none);
+    return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+}
+
+/* Entered with the runner's own rights. */
+int
+sandbox_confine_directory(struct sandbox_work *work)
+{
+    umask(work->umask);
+    sandbox_work_object(work, work->spec->directory);
+    return sys_chdir(work->spec->directory) < 0 ? -errno : 0;
+}
+
+/* By way of high numbers, or placing one could close another. */
+int
+sandbox_confine_descriptors(struct sandbox_work *work)
+{
+    int high[STATUS_FD + 1];
+
+    for (int i = 0; i <= STATUS_FD; i++) {
+        high[i] =
+            sys_dup_at_least(i == STATUS_FD ? work->status : work->fds[i], STATUS_FD + 1);
+        if (high[i] < 0)
+            return -errno;
+    }
+    for (int i = 0; i <= STATUS_FD; i++)
+        if (sys_dup_onto(high[i], i, i == STATUS_FD ? O_CLOEXEC : 0) < 0)
+            return -errno;
+    work->status = STATUS_FD;
+    return sys_close_from(STATUS_FD + 1) < 0 ? -errno : 0;
+}
+
+int
+sandbox_confine_limits(struct sandbox_work *work)
+{
+    const struct sandbox_limits *limits = &work->spec->limits;
+    const struct {
+        const char *name;
+        int resource;
+        uint64_t limit;
+    } rows[] = {
+        { "core", RLIMIT_CORE, 0 },
+        { "fsize", RLIMIT_FSIZE,
+          limits->file_bytes > 0 ? limits->file_bytes : UINT64_MAX },
+        { "memlock", RLIMIT_MEMLOCK, LOCKED_BYTES },
+        { "msgqueue", RLIMIT_MSGQUEUE, 0 },
+        { "nice", RLIMIT_NICE, 0 },
+        { "rtprio", RLIMIT_RTPRIO, 0 },
+        { "rttime", RLIMIT_RTTIME, 0 },
+        { "sigpending", RLIMIT_SIGPENDING, PENDING_SIGNALS },
+        { "nofile", RLIMIT_NOFILE, limits->open_files },
+        /* Where init has the runner's id, it counts too. */
+        { "nproc", RLIMIT_NPROC, limits->processes + (work->own_ids ? 0 : 1) },
+    };
+
+    for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
+        sandbox_work_object(work, rows[i].name);
+        if (sys_set_rlimit(rows[i].resource, rows[i].limit) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+int
+sandbox_confine_seccomp(struct sandbox_work *work)
+{
+    struct slice code = work->spec->seccomp;
+    size_t count = code.length / sizeof(struct sock_filter);
+    struct sock_fprog program = { .len = (unsigned short)count,
+                                  .filter = (struct sock_filter *)(uintptr_t)code.data };
+
+    if (count == 0 || count > BPF_MAXINSNS ||
+        code.length % sizeof(struct sock_filter) != 0)
+        return -EINVAL;
+    return sys_seccomp(&program) < 0 ? -errno : 0;
+}

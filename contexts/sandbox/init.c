@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pid 1 of a sandbox: builds it, forks the runner, and then waits for two things, the
+ * control socket and the ends of children. User code can neither see nor stop it.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "contexts/sandbox/steps.h"
+#include "contexts/sandbox/sys.h"
+
+#define INIT_NAME "cellwall-init"
+
+struct init {
+    pid_t runner; /* inside; 0: reaped */
+    bool ready; /* the runner has said that it is confined */
+    bool started;
+};
+
+/* If the server is gone, the context is too. */
+static void
+report(int control, const struct control_report *message)
+{
+    uint8_t data[CONTROL_BYTES];
+    ssize_t n;
+
+    control_report_encode(data, message);
+    do
+        n = send(control, data, sizeof data, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        _exit(1);
+}
+
+/* The end of pid 1 is the end of every process in the sandbox. */
+static _Noreturn void
+report_failure(int control, const struct sandbox_failure *failure)
+{
+    struct control_report message = { .kind = CONTROL_FAILED, .error = failure->error };
+
+    memcpy(message.step, failure->step, sizeof message.step);
+    message.step[sizeof message.step - 1] = '\0';
+    report(control, &message);
+    _exit(1);
+}
+
+static void
+report_started(struct init *init)
+{
+    struct control_report message = { .kind = CONTROL_STARTED, .pid = init->runner };
+
+    init->started = true;
+    report(SANDBOX_INIT_CONTROL, &message);
+}
+
+static uint64_t
+timeval_us(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_usec;
+}
+
+static void
+report_exited(struct init *init, int status, const struct rusage *usage)
+{
+    struct control_report message = { .kind = CONTROL_EXITED,
+                                      .pid = init->runner,
+                                      .status = status,
+                                      .user_us = timeval_us(usage->ru_utime),
+                                      .system_us = timeval_us(usage->ru_stime),
+                                      .peak_bytes = (uint64_t)usage->ru_maxrss * 1024 };
+
+    init->runner = 0;
+    report(SANDBOX_INIT_CONTROL, &message);
+}
+
+/* The runner's word: ready, or why not; its end of the socket closes when it execs. */
+static void
+on_status(struct init *init)
+{
+    struct sandbox_failure failure;
+    ssize_t n;
+
+    while (!init->started) {
+        n = recv(SANDBOX_INIT_STATUS, &failure, sizeof failure, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n == (ssize_t)sizeof failure && failure.error == 0) {
+            init->ready = true;
+            continue;
+        }
+        if (n == 0 && init->ready) {
+            report_started(init);
+            return;
+        }
+        if (n != (ssize_t)sizeof failure)
+            sandbox_failure_set(&failure, ECHILD, "runner ended while it was confined",
+                                "");
+        report_failure(SANDBOX_INIT_CONTROL, &failure);
+    }
+}
+
+static void
+on_child(struct init *init)
+{
+    struct signalfd_siginfo drained;
+    struct rusage usage;
+    int status;
+    pid_t pid;
+
+    while (read(SANDBOX_INIT_SIGNALS, &drained, sizeof drained) > 0)
+        continue;
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        if (pid != init->runner)
+            continue;
+        on_status(init); /* what it said last came before its end */
+        report_exited(init, status, &usage);
+    }
+}
+
+static void
+on_control(const struct init *init)
+{
+    struct control_command command;
+    uint8_t data[CONTROL_BYTES];
+    ssize_t n = recv(SANDBOX_INIT_CONTROL, data, sizeof data, MSG_DONTWAIT | MSG_TRUNC);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0)
+        _exit(0);
+    if ((size_t)n > sizeof data ||
+        !control_command_decode(&command,
+                                (struct slice){ .data = data, .length = (size_t)n }))
+        return;
+    if (command.kind == CONTROL_KILL_ALL)
+        kill(-1, SIGKILL);
+    else if (init->runner > 0)
+        kill(-init->runner, command.signal);
+}
+
+static _Noreturn void
+init_loop(struct init *init)
+{
+    for (;;) {
+        struct pollfd fds[] = {
+            [SANDBOX_INIT_CONTROL] = { .fd = SANDBOX_INIT_CONTROL, .events = POLLIN },
+            [SANDBOX_INIT_STATUS] = { .fd = init->started ? -1 : SANDBOX_INIT_STATUS,
+                                      .events = POLLIN },
+            [SANDBOX_INIT_SIGNALS] = { .fd = SANDBOX_INIT_SIGNALS, .events = POLLIN },
+        };
+
+        if (poll(fds, sizeof fds / sizeof fds[0], -1) < 0) {
+            if (errno != EINTR)
+                _exit(1);
+            continue;
+        }
+        if (fds[SANDBOX_INIT_STATUS].revents != 0)
+            on_status(init);
+        if (fds[SANDBOX_INIT_SIGNALS].revents != 0)
+            on_child(init);
+        if (fds[SANDBOX_INIT_CONTROL].revents != 0)
+            on_control(init);
+    }
+}
+
+static void
+wait_for_spawner(struct sandbox_work *work)
+{
+    struct sandbox_failure failure;
+    ssize_t n;
+
+    do
+        n = recv(work->sync, &failure, sizeof failure, 0);
+    while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof failure)
+        _exit(1); /* the spawner is gone */
+    if (failure.error != 0)
+        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+}
+
+/* Children's ends come as a readable fd. Every other signal finds pid 1 without a handler
+ * and is dropped by the kernel. */
+static int
+open_signals(struct sandbox_work *work)
+{
+    sigset_t mask;
+
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    if (sigprocmask(SIG_SETMASK, &mask, NULL) < 0)
+        return -errno;
+    work->signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    return work->signals < 0 ? -errno : 0;
+}
+
+static void
+runner_confine(struct sandbox_work *work)
+{
+    struct sandbox_failure word = { 0 };
+
+    if (!sandbox_steps_apply(&sandbox_confine_steps, work, &word)) {
+        send(work->status, &word, sizeof word, MSG_NOSIGNAL);
+        _exit(1);
+    }
+    if (send(work->status, &word, sizeof word, MSG_NOSIGNAL) < 0)
+        _exit(1);
+}
+
+static _Noreturn void
+init_main(struct sandbox_work *work, pid_t runner)
+{
+    struct init init = { .runner = runner };
+    struct sandbox_failure failure;
+
+    if (!sandbox_steps_apply(&sandbox_init_steps, work, &failure))
+        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+    prctl(PR_SET_NAME, INIT_NAME);
+    if (send(work->status, "", 1, MSG_NOSIGNAL) < 0) {
+        on_status(&init); /* the runner has failed already */
+        _exit(1);
+    }
+    init_loop(&init);
+}
+
+void
+sandbox_child_run(struct sandbox_work *work)
+{
+    struct sandbox_failure failure = { 0 };
+    int pair[2], r;
+    pid_t runner;
+
+    wait_for_spawner(work);
+    if (!sandbox_steps_apply(&sandbox_build_steps, work, &failure))
+        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+    r = open_signals(work);
+    if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        r = -errno;
+    runner = r == 0 ? sys_fork() : -1;
+    if (runner < 0) {
+        sandbox_failure_set(&failure, r < 0 ? -r : errno, "fork the runner", "");
+        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+    }
+    work->status = pair[runner == 0 ? 1 : 0];
+    close(pair[runner == 0 ? 0 : 1]);
+    if (runner > 0)
+        init_main(work, runner);
+    runner_confine(work);
+}
+
+void
+sandbox_child_failed(struct sandbox_work *work, int error, const char *step,
+                     const char *object)
+{
+    struct sandbox_failure word = { 0 };
+
+    sandbox_failure_set(&word, error, step, object);
+    send(work->status, &word, sizeof word, MSG_NOSIGNAL);
+    _exit(1);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The spawner's side: makes the child, gives it its ids, and lets it go. What goes wrong
+ * after the clone is sent to the child as a failure, so that every failure of a sandbox
+ * is told in one way: by init, on the control socket.
+ */
+#include "contexts/sandbox/sandbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "contexts/sandbox/steps.h"
+#include "contexts/sandbox/sys.h"
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+
+/* A block that no distribution hands out. A child's ids are OWN_ID_BASE + 2 * pid and the
+ * next: unique while it lives, since its pid is. */
+#define OWN_ID_BASE 0x70000000U
+#define OWN_ID_COUNT (2U * 4194304 + 2) /* for the largest pid there can be */
+
+#define NAMESPACES                                                                       \
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |          \
+     CLONE_NEWCGROUP)
+
+/* True when every id of the block exists in this user namespace. */
+static bool
+block_is_mapped(const char *map)
+{
+    unsigned inside, outside, count;
+    bool found = false;
+    FILE *file = fopen(map, "re");
+
+    if (file == NULL)
+        return false;
+    while (!found && fscanf(file, "%u %u %u", &inside, &outside, &count) == 3)
+        found = inside <= OWN_ID_BASE &&
+                (uint64_t)inside + count >= (uint64_t)OWN_ID_BASE + OWN_ID_COUNT;
+    fclose(file);
+    return found;
+}
+
+static bool
+has_capabilities(uint64_t wanted)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2] = { 0 };
+
+    if (syscall(SYS_capget, &header, data) < 0)
+        return false;
+    return (wanted & ~(data[0].effective | (uint64_t)data[1].effective << 32)) == 0;
+}
+
+static bool
+can_give_own_ids(void)
+{
+    const uint64_t wanted = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETUID |
+                            UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_CHOWN;
+
+    return geteuid() == 0 && has_capabilities(wanted) &&
+           block_is_mapped("/proc/self/uid_map") && block_is_mapped("/proc/self/gid_map");
+}
+
+static void
+work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
+          const int fds[SANDBOX_FD_COUNT])
+{
+    *work = (struct sandbox_work){ .spec = spec,
+                                   .own_ids = can_give_own_ids(),
+                                   .outer_uid = geteuid(),
+                                   .outer_gid = getegid(),
+                                   .sync = -1,
+                                   .root = -1,
+                                   .status = -1,
+                                   .signals = -1 };
+    memcpy(work->fds, fds, sizeof work->fds);
+    for (size_t i = 0; i < N_ELEMENTS(work->trees); i++)
+        work->trees[i] = -1;
+    work->umask = umask(0);
+    umask(work->umask);
+}
+
+static int
+write_proc(pid_t pid, const char *name, const char *text)
+{
+    char path[64];
+    CLEANUP(close_fdp) int fd = -1;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    fd = sys_openat(AT_FDCWD, path, O_WRONLY, 0);
+    if (fd < 0 || sys_write_file(fd, text, strlen(text)) < 0)
+        return -errno;
+    return 0;
+}
+
+/* Inside, pid 1 is 0 while it builds in both cases: devpts wants that id to exist. */
+static int
+write_map(const struct sandbox_work *work, pid_t pid, const char *name, unsigned outer)
+{
+    char text[96];
+
+    if (work->own_ids)
+        snprintf(text, sizeof text, "0 %u 1\n%d %u 1\n", outer, SANDBOX_RUNNER_ID,
+                 outer + 1);
+    else
+        snprintf(text, sizeof text, "0 %u 1\n", outer);
+    return write_proc(pid, name, text);
+}
+
+static int
+write_maps(const struct sandbox_work *work, pid_t pid)
+{
+    int r = work->own_ids ? 0 : write_proc(pid, "setgroups", "deny");
+
+    if (r == 0)
+        r = write_map(work, pid, "gid_map", work->outer_gid);
+    return r < 0 ? r : write_map(work, pid, "uid_map", work->outer_uid);
+}
+
+/* Programs open /dev/stdout, which is the pipe: it must be the runner's own. */
+static int
+own_pipes(const struct sandbox_work *work)
+{
+    for (int i = SANDBOX_STDIN; i <= SANDBOX_STDERR; i++) {
+        struct stat st;
+
+        if (fstat(work->fds[i], &st) < 0)
+            return -errno;
+        if (S_ISFIFO(st.st_mode) &&
+            sys_fchown(work->fds[i], work->outer_uid + 1, work->outer_gid + 1) < 0)
+            return -errno;
+    }
+    return 0;
+}
+
+/* The spawner's part of the build, while the child waits. */
+static void
+prepare_child(struct sandbox_work *work, pid_t pid, struct sandbox_failure *failure)
+{
+    int r = 0;
+
+    if (work->own_ids) {
+        work->outer_uid = OWN_ID_BASE + 2 * (uid_t)pid;
+        work->outer_gid = OWN_ID_BASE + 2 * (gid_t)pid;
+        r = sandbox_sources_map_owners(work);
+        if (r < 0) {
+            sandbox_failure_set(failure, -r, "keep the owner of the files of",
+                                work->object);
+            return;
+        }
+        r = own_pipes(work);
+    }
+    if (r < 0) {
+        sandbox_failure_set(failure, -r, "own pipes", "");
+        return;
+    }
+    r = write_maps(work, pid);
+    if (r < 0)
+        sandbox_failure_set(failure, -r, "user ids", "");
+}
+
+static _Noreturn void
+child_main(struct sandbox_work *work)
+{
+    const struct sandbox_spec *spec = work->spec;
+
+    sandbox_child_run(work);
+    sys_execve(spec->argv[0], spec->argv, spec->env);
+    sandbox_child_failed(work, errno, "run", spec->argv[0]);
+}
+
+/* A child that may not be dumped has files in /proc that its own user cannot write. */
+static pid_t
+clone_child(struct sandbox_work *work, int *ret_pidfd)
+{
+    uint64_t flags = NAMESPACES | CLONE_CLEAR_SIGHAND;
+    int dumpable = prctl(PR_GET_DUMPABLE);
+    pid_t pid;
+
+    if (work->spec->network == SANDBOX_NETWORK_NONE)
+        flags |= CLONE_NEWNET;
+    if (dumpable != 1)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    pid = sys_clone(flags, ret_pidfd);
+    if (pid != 0 && dumpable != 1)
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return pid;
+}
+
+int
+sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
+              int *ret_pidfd, struct error *err)
+{
+    struct sandbox_failure failure = { 0 };
+    struct sandbox_work work;
+    CLEANUP(close_fdp) int ours = -1;
+    CLEANUP(close_fdp) int theirs = -1;
+    int pair[2], pidfd = -1, r;
+    pid_t pid;
+
+    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
+        return error_set(err, -EINVAL, "sandbox: too many mounts");
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return error_errno(err, "sandbox: socketpair");
+    ours = pair[0];
+    theirs = pair[1];
+    work_init(&work, spec, fds);
+    work.sync = theirs;
+    /* A child with ids of its own could not reach all that root can. */
+    r = work.own_ids ? sandbox_sources_open(&work) : 0;
+    if (r < 0)
+        sandbox_failure_set(&failure, -r, "open", work.object);
+
+    pid = clone_child(&work, &pidfd);
+    if (pid == 0) {
+        close(ours);
+        child_main(&work);
+    }
+    if (pid < 0)
+        r = error_errno(err, "sandbox: new namespaces");
+    else if (failure.error == 0)
+        prepare_child(&work, pid, &failure);
+    sandbox_sources_close(&work);
+    if (pid < 0)
+        return r;
+
+    /* A child that is gone already needs no answer: its control socket tells. */
+    send(ours, &failure, sizeof failure, MSG_NOSIGNAL);
+    *ret_pidfd = pidfd;
+    return 0;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * steps - confinement as tables of steps (internal to this folder)
+ *
+ * Three tables: what pid 1 does to build the sandbox, what pid 1 gives up itself, and
+ * what the runner gives up. Each row is one layer; a row that fails ends the child before
+ * user code. The work to do travels in a struct sandbox_work.
+ */
+#ifndef CONTEXTS_SANDBOX_STEPS_H
+#define CONTEXTS_SANDBOX_STEPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "contexts/sandbox/control.h"
+#include "contexts/sandbox/sandbox.h"
+#include "contexts/sandbox/spec.h"
+
+/* Ids inside when the sandbox has ids of its own; init is 0, so that the runner can
+ * neither signal nor trace it. */
+#define SANDBOX_RUNNER_ID 1000
+
+/* Plain data, copied into the child by the clone. */
+struct sandbox_work {
+    const struct sandbox_spec *spec; /* borrowed */
+    int fds[SANDBOX_FD_COUNT]; /* borrowed by the spawner, owned by the child */
+    int trees[SANDBOX_MOUNTS_MAX]; /* detached mounts, one per mount of the spec, or -1 */
+    bool own_ids; /* two ids of its own; else the spawner's */
+    uid_t outer_uid; /* own_ids: init's, the runner's is the next; else the spawner's */
+    gid_t outer_gid;
+    int sync; /* pid 1 waits here until the spawner has done its part */
+    int root; /* the new root, -1: not yet */
+    int status; /* between runner and init, -1: not yet */
+    int signals; /* init's signalfd, -1: not yet */
+    mode_t umask; /* the spawner's */
+    char object[CONTROL_STEP_BYTES]; /* what the step under way works on */
+};
+
+/* Why the child cannot run user code. */
+struct sandbox_failure {
+    int32_t error; /* errno, 0: no failure */
+    char step[CONTROL_STEP_BYTES]; /* name of the step and its object */
+};
+
+struct sandbox_step {
+    const char *name;
+    int (*apply)(struct sandbox_work *work); /* 0 or < 0 */
+    const char *reason;
+};
+
+struct sandbox_steps {
+    const struct sandbox_step *rows;
+    size_t count;
+};
+
+extern const struct sandbox_steps sandbox_build_steps; /* pid 1 */
+extern const struct sandbox_steps sandbox_init_steps; /* pid 1, after its fork */
+extern const struct sandbox_steps sandbox_confine_steps; /* the runner */
+
+/* Applies the rows in order. True; or false, with *ret filled in. */
+bool sandbox_steps_apply(const struct sandbox_steps *steps, struct sandbox_work *work,
+                         struct sandbox_failure *ret);
+
+void sandbox_failure_set(struct sandbox_failure *ret, int error, const char *step,
+                         const char *object);
+
+/* Remembers what a step works on, for the report. */
+void sandbox_work_object(struct sandbox_work *work, const char *object);
+
+/* Opens the sources of the spec's bind mounts as detached, restricted mounts. */
+int sandbox_sources_open(struct sandbox_work *work);
+/* The spawner's part as root: writable sources show their owner's files as the runner's.
+ */
+int sandbox_sources_map_owners(struct sandbox_work *work);
+void sandbox_sources_close(struct sandbox_work *work);
+
+/* Steps on the new root: root.c, files.c. */
+int sandbox_root_attach(struct sandbox_work *work);
+int sandbox_root_proc(struct sandbox_work *work);
+int sandbox_root_dev(struct sandbox_work *work);
+int sandbox_root_mounts(struct sandbox_work *work);
+int sandbox_root_enter(struct sandbox_work *work);
+
+/* Below the new root, never out of it; PATH is absolute. The caller owns *ret, O_PATH. */
+int sandbox_inside_open(struct sandbox_work *work, const char *path, int *ret);
+int sandbox_inside_directory(struct sandbox_work *work, const char *path, int *ret);
+int sandbox_inside_file(struct sandbox_work *work, const char *path, int *ret);
+int sandbox_inside_symlink(struct sandbox_work *work, const char *path, const char *text);
+/* Covers TARGET with a read-only regular file with CONTENT. */
+int sandbox_inside_content(struct sandbox_work *work, const char *content, int target);
+/* Hides what is at PATH, if anything is. */
+int sandbox_inside_hide(struct sandbox_work *work, const char *path);
+
+/* Steps of the runner: confine.c, landlock.c. */
+int sandbox_confine_session(struct sandbox_work *work);
+int sandbox_confine_oom(struct sandbox_work *work);
+int sandbox_confine_privileges(struct sandbox_work *work);
+int sandbox_confine_signals(struct sandbox_work *work);
+int sandbox_confine_directory(struct sandbox_work *work);
+int sandbox_confine_landlock(struct sandbox_work *work);
+int sandbox_confine_descriptors(struct sandbox_work *work);
+int sandbox_confine_limits(struct sandbox_work *work);
+int sandbox_confine_seccomp(struct sandbox_work *work);
+
+/* What pid 1 keeps after its steps. */
+enum sandbox_init_fd { SANDBOX_INIT_CONTROL, SANDBOX_INIT_STATUS, SANDBOX_INIT_SIGNALS };
+
+/* The life of pid 1. Returns only in the runner: confined, with nothing left to do but to
+ * run user code; a runner that cannot must call sandbox_child_failed. When the status
+ * socket closes (an exec does it), init takes the runner for started. */
+void sandbox_child_run(struct sandbox_work *work);
+_Noreturn void sandbox_child_failed(struct sandbox_work *work, int error,
+                                    const char *step, const char *object);
+
+#endif
