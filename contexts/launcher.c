@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include "contexts/launcher.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "contexts/passing.h"
+#include "contexts/sandbox/sandbox.h"
+#include "protocol/cleanup.h"
+
+#define SOCKET_FD 3
+
+enum { LAUNCHER_E_REQUEST = 1 }; /* the result of a request that is none */
+
+static void
+on_ignored_signal(int number)
+{
+    (void)number;
+}
+
+/* What is meant for the server must not end the launcher before it. A handler, because an
+ * ignored signal would stay ignored in every child, through exec. Children are reaped by
+ * the kernel; the flag for that, too, ends with CLONE_CLEAR_SIGHAND. */
+static void
+set_signals(void)
+{
+    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+    struct sigaction action = { .sa_handler = SIG_DFL };
+    sigset_t none;
+
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, &action, NULL); /* fails for some, which have no action to set */
+    action.sa_flags = SA_NOCLDWAIT;
+    sigaction(SIGCHLD, &action, NULL);
+    action.sa_handler = on_ignored_signal;
+    action.sa_flags = SA_RESTART;
+    for (size_t i = 0; i < N_ELEMENTS(ignored); i++)
+        sigaction(ignored[i], &action, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Leaves /dev/null at 0 and 1, stderr, and the socket at SOCKET_FD. */
+static int
+set_fds(int socket)
+{
+    int null;
+
+    if (socket != SOCKET_FD && dup3(socket, SOCKET_FD, O_CLOEXEC) < 0)
+        return -errno;
+    if (syscall(SYS_close_range, SOCKET_FD + 1, ~0U, 0) < 0)
+        return -errno;
+    null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return -errno;
+    for (int fd = 0; fd <= 1; fd++) {
+        if (dup2(null, fd) < 0)
+            return -errno;
+    }
+    if (fcntl(2, F_GETFD) < 0 && dup2(null, 2) < 0) /* it was closed */
+        return -errno;
+    if (null > SOCKET_FD)
+        close(null);
+    return 0;
+}
+
+static int
+spawn(const uint8_t *packet, const struct passing *passing, int *ret_pidfd,
+      struct error *err)
+{
+    struct sandbox_spec_copy copy;
+    int r;
+
+    if (passing->cut || passing->fds_lost || passing->fd_count != SANDBOX_FD_COUNT)
+        return error_set(err, LAUNCHER_E_REQUEST, "not a request: %zu bytes, %zu fds",
+                         passing->length, passing->fd_count);
+    r = sandbox_spec_decode(
+        &copy,
+        (struct slice){ .data = packet + LAUNCHER_ID_BYTES,
+                        .length = passing->length - LAUNCHER_ID_BYTES },
+        err);
+    if (r != 0)
+        return r;
+    r = sandbox_spawn(&copy.spec, passing->fds, ret_pidfd, err);
+    sandbox_spec_copy_fini(&copy);
+    return r;
+}
+
+/* 0 or < 0: the server is not there any more. */
+static int
+answer(const uint8_t *packet, const struct passing *passing)
+{
+    CLEANUP(close_fdp) int pidfd = -1;
+    uint8_t head[LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES];
+    struct error err = { 0 };
+    uint32_t result;
+
+    result = (uint32_t)spawn(packet, passing, &pidfd, &err);
+    memcpy(head, packet, LAUNCHER_ID_BYTES);
+    for (int i = 0; i < LAUNCHER_RESULT_BYTES; i++)
+        head[LAUNCHER_ID_BYTES + i] = (uint8_t)(result >> 8 * i);
+    return passing_send(SOCKET_FD, (struct slice){ .data = head, .length = sizeof head },
+                        slice_text(result == 0 ? "" : err.text), &pidfd, result == 0, 0);
+}
+
+static int
+serve(uint8_t *packet)
+{
+    for (;;) {
+        struct passing passing;
+        int r =
+            passing_receive(SOCKET_FD, packet, LAUNCHER_REQUEST_BYTES_MAX, 0, &passing);
+
+        if (r < 0)
+            return r;
+        if (passing.length == 0 && passing_is_ended(SOCKET_FD))
+            return 0;
+        if (passing.length >= LAUNCHER_ID_BYTES)
+            r = answer(packet, &passing);
+        passing_fini(&passing);
+        if (r < 0)
+            return r;
+    }
+}
+
+int
+launcher_run(int socket)
+{
+    uint8_t *packet = malloc(LAUNCHER_REQUEST_BYTES_MAX);
+
+    prctl(PR_SET_NAME, "cellwall-launch", 0, 0, 0);
+    set_signals();
+    setsid();
+    if (packet == NULL || set_fds(socket) < 0 || chdir("/") < 0)
+        return EXIT_FAILURE;
+    serve(packet);
+    free(packet);
+    close(SOCKET_FD);
+    /* As their parent it sees its children off: what adopts them may not reap them. */
+    alarm(LAUNCHER_LINGER_S);
+    while (wait(NULL) >= 0 || errno == EINTR)
+        ;
+    return EXIT_SUCCESS;
+}

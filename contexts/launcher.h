@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * launcher - the process that makes confined children on the server's request
+ *
+ * It has one thread, no secrets and no configuration, and reads only from the server.
+ * Request: one packet of LAUNCHER_ID_BYTES (an id, little-endian) and an encoded
+ * sandbox_spec, with the SANDBOX_FD_COUNT fds. Answer: one packet of the same id, a
+ * result (4 bytes, little-endian; 0: the child exists and its pidfd comes along) and text
+ * for a person. A request that is not one is answered with an error if it has an id.
+ *
+ * The end of the socket ends the launcher, once its children are gone; they end by
+ * themselves when the server's ends of their control sockets close.
+ */
+#ifndef CONTEXTS_LAUNCHER_H
+#define CONTEXTS_LAUNCHER_H
+
+#include "contexts/sandbox/spec.h"
+#include "protocol/error.h"
+
+#define LAUNCHER_ID_BYTES 8
+#define LAUNCHER_RESULT_BYTES 4
+#define LAUNCHER_REQUEST_BYTES_MAX (LAUNCHER_ID_BYTES + SANDBOX_SPEC_BYTES_MAX)
+#define LAUNCHER_ANSWER_BYTES_MAX                                                        \
+    (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)
+#define LAUNCHER_LINGER_S 1 /* longest wait for children after the end */
+
+/* The whole life of the launcher: call it in a fresh fork and exit with its result. All
+ * fds but SOCKET and stderr are closed; blocked signals are unblocked. */
+int launcher_run(int socket);
+
+#endif
