@@ -52,6 +52,20 @@ split_path(const char *path, char directory[PATH_MAX], const char **name)
     return 0;
 }
 
+/* A made directory belongs to whom its parent belongs to: what lies in the runner's home
+ * is the runner's. */
+static int
+make_directory(int parent, const char *name)
+{
+    struct stat st;
+
+    if (sys_mkdirat(parent, name, 0755) < 0 || fstat(parent, &st) < 0)
+        return -errno;
+    if (st.st_uid == geteuid())
+        return 0;
+    return sys_fchownat(parent, name, st.st_uid, st.st_gid) < 0 ? -errno : 0;
+}
+
 static int
 step_into(struct sandbox_work *work, const char *prefix, int *parent)
 {
@@ -59,9 +73,9 @@ step_into(struct sandbox_work *work, const char *prefix, int *parent)
 
     r = sandbox_inside_open(work, prefix, &fd);
     if (r == -ENOENT) {
-        if (sys_mkdirat(*parent, strrchr(prefix, '/') + 1, 0755) < 0)
-            return -errno;
-        r = sandbox_inside_open(work, prefix, &fd);
+        r = make_directory(*parent, strrchr(prefix, '/') + 1);
+        if (r == 0)
+            r = sandbox_inside_open(work, prefix, &fd);
     }
     if (r < 0)
         return r;

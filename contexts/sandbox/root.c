@@ -102,21 +102,20 @@ sandbox_root_attach(struct sandbox_work *work)
     return sys_move_mount(work->root, old) < 0 ? -errno : 0;
 }
 
-/* Parts of /proc that speak of the machine, not of this sandbox. */
+/* Parts of /proc that speak of the machine, not of this sandbox. What only the machine's
+ * root may read needs no cover. */
 static const struct proc_cover {
     const char *path;
     bool hide; /* else read-only */
 } proc_covers[] = {
-    { "/proc/acpi", true },          { "/proc/asound", true },
-    { "/proc/kallsyms", true },      { "/proc/kcore", true },
-    { "/proc/keys", true },          { "/proc/kmsg", true },
-    { "/proc/kpagecgroup", true },   { "/proc/kpagecount", true },
-    { "/proc/kpageflags", true },    { "/proc/latency_stats", true },
-    { "/proc/sched_debug", true },   { "/proc/scsi", true },
-    { "/proc/sysrq-trigger", true }, { "/proc/timer_list", true },
-    { "/proc/timer_stats", true },   { "/proc/vmallocinfo", true },
-    { "/proc/bus", false },          { "/proc/fs", false },
-    { "/proc/irq", false },          { "/proc/sys", false },
+    { "/proc/acpi", true },           { "/proc/asound", true },
+    { "/proc/kallsyms", true },       { "/proc/kcore", true },
+    { "/proc/key-users", true },      { "/proc/keys", true },
+    { "/proc/latency_stats", true },  { "/proc/sched_debug", true },
+    { "/proc/scsi", true },           { "/proc/timer_list", true },
+    { "/proc/bus", false },           { "/proc/fs", false },
+    { "/proc/irq", false },           { "/proc/sys", false },
+    { "/proc/sysrq-trigger", false },
 };
 
 static int

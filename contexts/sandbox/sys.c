@@ -238,6 +238,12 @@ sys_fchown(int fd, uid_t uid, gid_t gid)
 }
 
 int
+sys_fchownat(int dir, const char *path, uid_t uid, gid_t gid)
+{
+    return fchownat(dir, path, uid, gid, AT_SYMLINK_NOFOLLOW);
+}
+
+int
 sys_dup_at_least(int fd, int least)
 {
     return fcntl(fd, F_DUPFD_CLOEXEC, least);

@@ -61,6 +61,7 @@ int sys_sethostname(const char *name, size_t length);
 int sys_ioctl(int fd, unsigned long request, void *arg);
 int sys_socket(int domain, int type, int protocol);
 int sys_fchown(int fd, uid_t uid, gid_t gid);
+int sys_fchownat(int dir, const char *path, uid_t uid, gid_t gid); /* follows no link */
 int sys_dup_at_least(int fd, int least); /* close-on-exec */
 int sys_dup_onto(int fd, int target, int flags); /* FD != TARGET */
 int sys_close_from(unsigned first);
