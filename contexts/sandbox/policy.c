@@ -5,8 +5,16 @@
  */
 #include "contexts/sandbox/policy.h"
 
+#include <asm/ioctls.h>
+#include <asm/termbits.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
+#include <linux/netlink.h>
+#include <linux/prctl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <stdbool.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -93,130 +101,132 @@ static const struct {
     { "supplementary groups", EPERM, "setgroups" },
 };
 
+/* Sockets that may be made. */
+static const struct {
+    unsigned family, type;
+    unsigned protocols[2]; /* Unix has one, netlink only that which tells of interfaces */
+} sockets[] = {
+    { AF_UNIX, SOCK_STREAM, { 0, 0 } },
+    { AF_UNIX, SOCK_DGRAM, { 0, 0 } },
+    { AF_UNIX, SOCK_SEQPACKET, { 0, 0 } },
+    { AF_INET, SOCK_STREAM, { 0, IPPROTO_TCP } },
+    { AF_INET, SOCK_DGRAM, { 0, IPPROTO_UDP } },
+    { AF_INET6, SOCK_STREAM, { 0, IPPROTO_TCP } },
+    { AF_INET6, SOCK_DGRAM, { 0, IPPROTO_UDP } },
+    { AF_NETLINK, SOCK_RAW, { NETLINK_ROUTE, NETLINK_ROUTE } },
+    { AF_NETLINK, SOCK_DGRAM, { NETLINK_ROUTE, NETLINK_ROUTE } },
+};
+
 /* Conditions. The kernel looks at the low half only, so the filter must, too. */
-#define IS(argument, value) { argument, SCMP_CMP_MASKED_EQ, 0xffffffff, value }
+#define LOW_HALF 0xffffffff
+#define IS(argument, value) { argument, SCMP_CMP_MASKED_EQ, LOW_HALF, value }
 #define HAS(argument, mask, value) { argument, SCMP_CMP_MASKED_EQ, mask, value }
 #define ABOVE(argument, value) { argument, SCMP_CMP_GT, value, 0 }
 
 #define TYPE_MASK 0xf /* the rest of a socket's type is flags */
-#define NETLINK_ROUTE 0
-#define TCP 6
-#define UDP 17
-#define MPTCP 262
 #define NEW_NAMESPACES 0x7e020000 /* every CLONE_NEW* that clone knows */
-
-#define SOCKET_ROWS(family)                                                              \
-    { "socket", 0, 3, { IS(0, family), HAS(1, TYPE_MASK, SOCK_STREAM), IS(2, 0) } },     \
-        { "socket",                                                                      \
-          0,                                                                             \
-          3,                                                                             \
-          { IS(0, family), HAS(1, TYPE_MASK, SOCK_STREAM), IS(2, TCP) } },               \
-        { "socket", 0, 3, { IS(0, family), HAS(1, TYPE_MASK, SOCK_DGRAM), IS(2, 0) } },  \
-        { "socket",                                                                      \
-          0,                                                                             \
-          3,                                                                             \
-          { IS(0, family), HAS(1, TYPE_MASK, SOCK_DGRAM), IS(2, UDP) } },                \
-        { "socket", EPROTONOSUPPORT, 2, { IS(0, family), IS(2, MPTCP) } },               \
-    {                                                                                    \
-        "socket", EPERM, 2,                                                              \
-        {                                                                                \
-            IS(0, family), HAS(1, TYPE_MASK, SOCK_RAW)                                   \
-        }                                                                                \
-    }
-#define NO_FAMILY(family)                                                                \
-    {                                                                                    \
-        "socket", EAFNOSUPPORT, 1,                                                       \
-        {                                                                                \
-            IS(0, family)                                                                \
-        }                                                                                \
-    }
+#define MPTCP 262
+#define LAST_FAMILY AF_NETLINK /* of those that are allowed */
 
 /* Allowed or refused by argument. */
 static const struct {
+    const char *reason;
     const char *name;
     int error; /* 0: allowed */
     unsigned count;
-    struct scmp_arg_cmp conditions[3];
+    struct scmp_arg_cmp conditions[2];
 } conditional[] = {
-    /* Unix, IPv4, IPv6, and netlink to ask for interfaces. */
-    { "socket", 0, 2, { IS(0, AF_UNIX), HAS(1, TYPE_MASK, SOCK_STREAM) } },
-    { "socket", 0, 2, { IS(0, AF_UNIX), HAS(1, TYPE_MASK, SOCK_DGRAM) } },
-    { "socket", 0, 2, { IS(0, AF_UNIX), HAS(1, TYPE_MASK, SOCK_SEQPACKET) } },
-    SOCKET_ROWS(AF_INET),
-    SOCKET_ROWS(AF_INET6),
-    { "socket", 0, 2, { IS(0, AF_NETLINK), IS(2, NETLINK_ROUTE) } },
-    { "socket", EAFNOSUPPORT, 1, { ABOVE(0, AF_NETLINK) } },
-    NO_FAMILY(0),
-    NO_FAMILY(3),
-    NO_FAMILY(4),
-    NO_FAMILY(5),
-    NO_FAMILY(6),
-    NO_FAMILY(7),
-    NO_FAMILY(8),
-    NO_FAMILY(9),
-    NO_FAMILY(11),
-    NO_FAMILY(12),
-    NO_FAMILY(13),
-    NO_FAMILY(14),
-    NO_FAMILY(15),
-    { "socketpair", 0, 1, { IS(0, AF_UNIX) } },
-    /* Threads and processes, but no namespaces. */
-    { "clone", 0, 1, { HAS(0, NEW_NAMESPACES, 0) } },
-    /* One's own limits, which can only go down. */
-    { "prlimit64", 0, 1, { IS(0, 0) } },
-    /* Asking, and back to normal. */
-    { "personality", 0, 1, { IS(0, 0) } },
-    { "personality", 0, 1, { IS(0, 0xffffffff) } },
-    /* Named pipes, but no devices. */
-    { "mknod", 0, 1, { HAS(1, S_IFMT, S_IFIFO) } },
-    { "mknod", EPERM, 1, { HAS(1, S_IFMT, S_IFCHR) } },
-    { "mknod", EPERM, 1, { HAS(1, S_IFMT, S_IFBLK) } },
-    { "mknodat", 0, 1, { HAS(2, S_IFMT, S_IFIFO) } },
-    { "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFCHR) } },
-    { "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFBLK) } },
+    { "raw packets",
+      "socket",
+      EPERM,
+      2,
+      { IS(0, AF_INET), HAS(1, TYPE_MASK, SOCK_RAW) } },
+    { "raw packets",
+      "socket",
+      EPERM,
+      2,
+      { IS(0, AF_INET6), HAS(1, TYPE_MASK, SOCK_RAW) } },
+    { "programs try this one first",
+      "socket",
+      EPROTONOSUPPORT,
+      2,
+      { IS(0, AF_INET), IS(2, MPTCP) } },
+    { "programs try this one first",
+      "socket",
+      EPROTONOSUPPORT,
+      2,
+      { IS(0, AF_INET6), IS(2, MPTCP) } },
+    { "rare families, where the kernel is weakest",
+      "socket",
+      EAFNOSUPPORT,
+      1,
+      { ABOVE(0, LAST_FAMILY) } },
+    { "pairs reach nobody else", "socketpair", 0, 1, { IS(0, AF_UNIX) } },
+    { "threads and processes, no namespaces",
+      "clone",
+      0,
+      1,
+      { HAS(0, NEW_NAMESPACES, 0) } },
+    { "one's own limits, which only go down", "prlimit64", 0, 1, { IS(0, 0) } },
+    { "the ordinary personality", "personality", 0, 1, { IS(0, 0) } },
+    { "asking for the personality", "personality", 0, 1, { IS(0, LOW_HALF) } },
+    { "named pipes", "mknod", 0, 1, { HAS(1, S_IFMT, S_IFIFO) } },
+    { "devices", "mknod", EPERM, 1, { HAS(1, S_IFMT, S_IFCHR) } },
+    { "devices", "mknod", EPERM, 1, { HAS(1, S_IFMT, S_IFBLK) } },
+    { "named pipes", "mknodat", 0, 1, { HAS(2, S_IFMT, S_IFIFO) } },
+    { "devices", "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFCHR) } },
+    { "devices", "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFBLK) } },
 };
 
-/* Commands of calls that take many kinds, each with its first argument's position. */
+/* Commands of the calls that take many kinds. Never here: TIOCSTI and TIOCLINUX, which
+ * type for another program, and TIOCSETD, which loads kernel code. */
+#define COMMANDS_MAX 32
 static const struct {
     const char *reason;
     const char *name;
-    unsigned argument;
-    unsigned values[32]; /* ends with 0 */
+    unsigned argument; /* the command's position */
+    unsigned values[COMMANDS_MAX]; /* ends with 0 */
 } commands[] = {
     { "terminals: modes, flushing, breaks",
       "ioctl",
       1,
-      { 0x5401, 0x5402, 0x5403, 0x5404, 0x5405, 0x5406, 0x5407, 0x5408, 0x5409, 0x540a,
-        0x540b, 0x5425, 0x802c542a, 0x402c542b, 0x402c542c, 0x402c542d } },
+      { TCGETS, TCSETS, TCSETSW, TCSETSF, TCGETA, TCSETA, TCSETAW, TCSETAF, TCSBRK,
+        TCXONC, TCFLSH, TCSBRKP, TCGETS2, TCSETS2, TCSETSW2, TCSETSF2 } },
     { "terminals: sessions, groups, sizes, queues",
       "ioctl",
       1,
-      { 0x540c, 0x540d, 0x540e, 0x540f, 0x5410, 0x5411, 0x5413, 0x5414, 0x5422, 0x5424,
-        0x5429 } },
+      { TIOCEXCL, TIOCNXCL, TIOCSCTTY, TIOCNOTTY, TIOCGPGRP, TIOCSPGRP, TIOCGSID,
+        TIOCOUTQ, TIOCGWINSZ, TIOCSWINSZ, TIOCGETD } },
     { "pseudo-terminals",
       "ioctl",
       1,
-      { 0x5420, 0x80045430, 0x40045431, 0x80045438, 0x80045439, 0x5441 } },
+      { TIOCPKT, TIOCGPTN, TIOCSPTLCK, TIOCGPKT, TIOCGPTLCK, TIOCGPTPEER } },
     { "any descriptor: bytes waiting, blocking, close-on-exec",
       "ioctl",
       1,
-      { 0x541b, 0x5421, 0x5450, 0x5451, 0x5452, 0x5460 } },
+      { FIONREAD, FIONBIO, FIONCLEX, FIOCLEX, FIOASYNC, FIOQSIZE } },
     { "interfaces: names, flags, addresses, sizes",
       "ioctl",
       1,
-      { 0x8905, 0x8910, 0x8912, 0x8913, 0x8915, 0x8917, 0x8919, 0x891b, 0x8921, 0x8927,
-        0x8933, 0x8942 } },
-    { "files: flags, to read", "ioctl", 1, { 0x80086601 } },
+      { SIOCATMARK, SIOCGIFNAME, SIOCGIFCONF, SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFDSTADDR,
+        SIOCGIFBRDADDR, SIOCGIFNETMASK, SIOCGIFMTU, SIOCGIFHWADDR, SIOCGIFINDEX,
+        SIOCGIFTXQLEN } },
+    { "files: flags, to read", "ioctl", 1, { FS_IOC_GETFLAGS } },
     { "threads' names, parents' deaths, reaping, timer slack",
       "prctl",
       0,
-      { 1, 2, 15, 16, 29, 30, 36, 37, 40 } },
-    { "huge pages, names of mappings", "prctl", 0, { 41, 42, 0x53564d41 } },
-    { "asking: dumpable, seccomp, capabilities, secure bits, mitigations; no new "
-      "privileges, which is so already",
+      { PR_SET_PDEATHSIG, PR_GET_PDEATHSIG, PR_SET_NAME, PR_GET_NAME, PR_SET_TIMERSLACK,
+        PR_GET_TIMERSLACK, PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER,
+        PR_GET_TID_ADDRESS } },
+    { "huge pages, names of mappings",
       "prctl",
       0,
-      { 3, 21, 23, 25, 27, 38, 39, 52 } },
+      { PR_SET_THP_DISABLE, PR_GET_THP_DISABLE, PR_SET_VMA } },
+    { "asking; no new privileges, which is so already",
+      "prctl",
+      0,
+      { PR_GET_DUMPABLE, PR_GET_SECCOMP, PR_CAPBSET_READ, PR_GET_TSC, PR_GET_SECUREBITS,
+        PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_GET_SPECULATION_CTRL } },
 };
 
 /* Calls that this machine, or this libseccomp, does not know stay refused. */
@@ -230,7 +240,9 @@ add_rule(scmp_filter_ctx filter, uint32_t action, const char *name, unsigned cou
     if (number == __NR_SCMP_ERROR || number < 0)
         return 0;
     r = seccomp_rule_add_array(filter, action, number, count, conditions);
-    return r < 0 ? error_set(err, r, "seccomp: rule for %s: %s", name, strerror(-r)) : 0;
+    if (r < 0 && r != -EEXIST)
+        return error_set(err, r, "seccomp: rule for %s: %s", name, strerror(-r));
+    return 0;
 }
 
 static int
@@ -276,6 +288,33 @@ add_commands(scmp_filter_ctx filter, size_t row, struct error *err)
 }
 
 static int
+add_sockets(scmp_filter_ctx filter, struct error *err)
+{
+    bool known[LAST_FAMILY + 1] = { false };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(sockets); i++) {
+        known[sockets[i].family] = true;
+        for (size_t j = 0; r == 0 && j < N_ELEMENTS(sockets[i].protocols); j++) {
+            const struct scmp_arg_cmp conditions[] = {
+                IS(0, sockets[i].family),
+                HAS(1, TYPE_MASK, sockets[i].type),
+                IS(2, sockets[i].protocols[j]),
+            };
+
+            r = add_rule(filter, SCMP_ACT_ALLOW, "socket", 3, conditions, err);
+        }
+    }
+    for (unsigned family = 0; r == 0 && family <= LAST_FAMILY; family++) {
+        const struct scmp_arg_cmp condition = IS(0, family);
+
+        if (!known[family])
+            r = add_rule(filter, action_for(EAFNOSUPPORT), "socket", 1, &condition, err);
+    }
+    return r;
+}
+
+static int
 add_tables(scmp_filter_ctx filter, struct error *err)
 {
     int r = 0;
@@ -288,6 +327,8 @@ add_tables(scmp_filter_ctx filter, struct error *err)
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(conditional); i++)
         r = add_rule(filter, action_for(conditional[i].error), conditional[i].name,
                      conditional[i].count, conditional[i].conditions, err);
+    if (r == 0)
+        r = add_sockets(filter, err);
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(commands); i++)
         r = add_commands(filter, i, err);
     return r;
