@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""What all system tests share: kernelspecs in a folder of their own, kernels, clients.
+
+CELLWALL names the binary under test (default: build/asan/cellwall). With --reference the
+tests run against ipykernel instead, which shows that they ask for what Jupyter does and
+not for what Cellwall happens to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.rawclient import Client, KernelProcess
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = Path(os.environ.get("CELLWALL", ROOT / "build/asan/cellwall")).resolve()
+KERNEL = "cellwall-python"
+MARK = "CELLWALL_TEST_MARK"
+
+# A quarantine of the default size would hide whether memory is bounded.
+os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=16:malloc_context_size=5")
+# Every process that the tests start inherits this, so that stray ones can be told.
+os.environ[MARK] = uuid.uuid4().hex
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--reference",
+        action="store_true",
+        help="run against ipykernel, without the tests marked cellwall",
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    if not config.getoption("--reference"):
+        return
+    ours = [item for item in items if item.get_closest_marker("cellwall")]
+    config.hook.pytest_deselected(items=ours)
+    items[:] = [item for item in items if item not in ours]
+
+
+def marked_processes() -> dict[int, str]:
+    """Processes other than this one that were started by this test run."""
+    mark = f"{MARK}={os.environ[MARK]}".encode()
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found[int(entry.name)] = (
+                    (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                )
+        except OSError:
+            continue  # it ended while we looked, or is a zombie of someone else
+    return found
+
+
+def wait_for_no_process(allowed: set[int], timeout: float = 20.0) -> dict[int, str]:
+    """What is left when everything had TIMEOUT seconds to end."""
+    end = time.monotonic() + timeout
+    while True:
+        left = {p: c for p, c in marked_processes().items() if p not in allowed}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left() -> Iterator[None]:
+    yield
+    left = wait_for_no_process(set())
+    assert left == {}, "processes are left behind"
+
+
+@pytest.fixture(scope="session")
+def is_reference(request: pytest.FixtureRequest) -> bool:
+    return request.config.getoption("--reference")
+
+
+@pytest.fixture(scope="session")
+def kernelspecs(
+    tmp_path_factory: pytest.TempPathFactory, is_reference: bool
+) -> Iterator[Path]:
+    """A prefix with our kernelspec, which every Jupyter program started here finds."""
+    prefix = tmp_path_factory.mktemp("prefix")
+    for name, folder in {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+    }.items():
+        os.environ[name] = str(prefix / folder)
+        (prefix / folder).mkdir(mode=0o700)
+    os.environ["JUPYTER_PATH"] = str(prefix / "share/jupyter")
+    if not is_reference:
+        subprocess.run(
+            [BINARY, "install-kernelspec", "--python", sys.executable]
+            + ["--prefix", str(prefix)],
+            check=True,
+            timeout=120,
+        )
+    yield prefix
+
+
+@pytest.fixture(scope="session")
+def kernel_name(kernelspecs: Path, is_reference: bool) -> str:
+    return "python3" if is_reference else KERNEL
+
+
+@pytest.fixture(scope="session")
+def kernel_argv(kernelspecs: Path, is_reference: bool) -> list[str]:
+    if is_reference:
+        return [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = kernelspecs / "share/jupyter/kernels" / KERNEL / "kernel.json"
+    return json.loads(spec.read_text())["argv"]
+
+
+StartKernel = Callable[..., KernelProcess]
+
+
+@pytest.fixture
+def start_kernel(kernel_argv: list[str], tmp_path: Path) -> Iterator[StartKernel]:
+    """Starts kernels of the test's own; they end with it."""
+    started: list[KernelProcess] = []
+
+    def start(**kw: object) -> KernelProcess:
+        kernel = KernelProcess(kernel_argv, tmp_path, **kw)
+        started.append(kernel)
+        return kernel
+
+    yield start
+    for kernel in started:
+        kernel.close()
+
+
+@pytest.fixture(scope="module")
+def shared_kernel(
+    kernel_argv: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[KernelProcess]:
+    """One kernel for all tests of a module that leave it as they found it."""
+    with KernelProcess(kernel_argv, tmp_path_factory.mktemp("kernel")) as kernel:
+        yield kernel
+
+
+@pytest.fixture
+def client(shared_kernel: KernelProcess) -> Iterator[Client]:
+    """A front end of its own on the module's kernel."""
+    with Client(shared_kernel.info) as c:
+        c.wait_ready()
+        yield c
+
+
+@pytest.fixture
+def fresh(start_kernel: StartKernel) -> Iterator[tuple[KernelProcess, Client]]:
+    """A kernel of the test's own and a front end on it, ready."""
+    kernel = start_kernel()
+    with Client(kernel.info) as c:
+        c.wait_ready()
+        yield kernel, c
