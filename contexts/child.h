@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * child - one confined child: its init, its runner, its control socket
+ *
+ * Owns the life of the processes, not what they say: the ends of pipes and channel are
+ * handed to the maker. When a child is destroyed, all its processes end.
+ */
+#ifndef CONTEXTS_CHILD_H
+#define CONTEXTS_CHILD_H
+
+#include <stddef.h>
+
+#include "contexts/output.h"
+#include "contexts/sandbox/control.h"
+
+struct child; /* opaque */
+struct error;
+struct loop;
+struct sandbox_spec;
+struct spawner;
+
+/* Each returns 0, or < 0 to stop the loop. None may destroy the child. */
+struct child_observer {
+    /* What its init reports. */
+    int (*on_report)(const struct control_report *report, void *arg);
+    /* None of its processes is left, or, with ERR, none was ever made. Called once; there
+     * is no report after it. */
+    int (*on_gone)(const struct error *err, void *arg);
+};
+
+enum { CHILD_E_SPAWN = 1 }; /* the spawner cannot; see ERR */
+
+/* Asks for a child; what becomes of it is told to OBSERVER (borrowed). The caller owns
+ * *ret and the three fds of *ret_fds. 0, CHILD_E_SPAWN, < 0. */
+int child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
+                 const struct sandbox_spec *spec, const struct child_observer *observer,
+                 void *arg, struct output_fds *ret_fds, struct error *err);
+
+/* Kills all of it, without waiting. NULL is allowed. */
+void child_destroy(struct child *child);
+
+/* The pidfd of the runner (taken), by which it is interrupted from then on. */
+void child_set_runner(struct child *child, int pidfd);
+
+/* SIGINT for the runner's process group. */
+void child_interrupt(struct child *child);
+
+/* Kills all but init, which reports how the runner ended. */
+void child_kill(struct child *child);
+
+/* As context_pids. */
+size_t child_pids(const struct child *child, int *ret, size_t max);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+#include "contexts/processes.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/cleanup.h"
+
+#define TASKS_MAX 1024 /* threads of one process that are asked for children */
+
+static void
+fclosep(FILE **file)
+{
+    if (*file != NULL)
+        fclose(*file);
+}
+
+static void
+closedirp(DIR **folder)
+{
+    if (*folder != NULL)
+        closedir(*folder);
+}
+
+int
+processes_of_pidfd(int pidfd)
+{
+    CLEANUP(fclosep) FILE *file = NULL;
+    char path[64], line[128];
+    int pid = 0;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Pid: %d", &pid) == 1)
+            break;
+    return pid > 0 ? pid : 0;
+}
+
+/* Appends the children of one thread. */
+static size_t
+children_of_task(int pid, const char *task, int *ret, size_t count, size_t max)
+{
+    CLEANUP(fclosep) FILE *file = NULL;
+    char path[320];
+    int child;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%s/children", pid, task);
+    file = fopen(path, "re");
+    while (file != NULL && count < max && fscanf(file, "%d", &child) == 1)
+        ret[count++] = child;
+    return count;
+}
+
+static size_t
+children_of(int pid, int *ret, size_t count, size_t max)
+{
+    CLEANUP(closedirp) DIR *folder = NULL;
+    char path[64];
+    const struct dirent *entry;
+
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    folder = opendir(path);
+    for (int i = 0; folder != NULL && i < TASKS_MAX && count < max;) {
+        entry = readdir(folder);
+        if (entry == NULL)
+            break;
+        if (entry->d_name[0] == '.')
+            continue;
+        count = children_of_task(pid, entry->d_name, ret, count, max);
+        i++;
+    }
+    return count;
+}
+
+size_t
+processes_tree(int root, int *ret, size_t max)
+{
+    size_t count = 0;
+
+    if (max == 0 || root <= 0)
+        return 0;
+    ret[count++] = root;
+    for (size_t i = 0; i < count && count < max; i++)
+        count = children_of(ret[i], ret, count, max);
+    return count;
+}
