@@ -92,8 +92,10 @@ buffer_append_format(struct buffer *buffer, const char *format, ...)
     va_start(ap, format);
     n = vasprintf(&text, format, ap);
     va_end(ap);
-    if (n < 0)
+    if (n < 0) {
+        text = NULL; /* undefined then */
         return -ENOMEM;
+    }
     return buffer_append(buffer, text, (size_t)n);
 }
 

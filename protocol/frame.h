@@ -13,11 +13,15 @@
  *      1       1    type, enum frame_type
  *      2       2    flags, FRAME_FLAG_*
  *      4       4    lane: 0 (room for subshells and a debugger)
- *      8       8    number: of the request that this frame is, answers or belongs to; 0:
- * none 16       8    sequence: from a runner 1, 2, 3, ...: the number of this frame's
- * output marker; from the server 0 24       4    execution count (execute requests, else
- * 0) 28       4    bytes of the Jupyter header 32       4    bytes of metadata 36       4
- * bytes of content 40       4    buffer count, at most FRAME_BUFFERS_MAX 44       4 zero
+ *      8       8    number of the request it is, answers or belongs to; 0: of none
+ *     16       8    sequence: from a runner 1, 2, 3, ...: the number of this frame's
+ *                   output marker; from the server 0
+ *     24       4    execution count (execute requests, else 0)
+ *     28       4    bytes of the Jupyter header
+ *     32       4    bytes of metadata
+ *     36       4    bytes of content
+ *     40       4    buffer count, at most FRAME_BUFFERS_MAX
+ *     44       4    zero
  *     48       4 *  bytes of each buffer, then header, metadata, content, buffers
  *
  * The table in frame.c says of each type who may send it, how large it may be and which
