@@ -1,6 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * runtime - a language's descriptor, runtime.json, as checked data
+ *
+ * A runtime is a folder with a runner and this object:
+ *
+ *     name           string: the folder's name
+ *     display_name   string: for a person, "Python"
+ *     language       string: Jupyter's name of it, "python"
+ *     argv           array of strings: the runner's command inside the sandbox
+ *     env            object of strings, or nothing: on top of the allow-listed variables
+ *     mounts         array of strings, or nothing: more paths, read-only
+ *     interpreter    string, null or nothing: the default program, looked up in PATH
+ *     spawner        "launcher" or "zygote"
+ *     interrupt_mode "message" or "signal", or nothing ("message"): Jupyter's
+ *     language_info  object: Jupyter's, as far as it is known without the interpreter
+ *     preload        array of strings, or nothing: what a zygote imports ahead
+ *     features       object, or nothing: the runner's own
+ *     probe          array of strings, null or nothing: a command for the host that
+ * prints what an interpreter is and needs
+ *
+ * In argv, mounts and probe "{interpreter}" stands for the interpreter's path and
+ * "{runtime}" for the runtime's folder. Other members are refused.
  */
 #ifndef CONTEXTS_RUNTIME_H
 #define CONTEXTS_RUNTIME_H
@@ -11,8 +31,11 @@
 struct error;
 struct json_t;
 
-/* Open, plain data; strings owned by the runtime. In argv and mounts "{interpreter}"
- * stands for the interpreter's path and "{runtime}" for the runtime's folder. */
+#define RUNTIME_NAME_BYTES_MAX 64
+#define RUNTIME_FILE_BYTES_MAX ((size_t)1024 * 1024)
+#define RUNTIME_STRINGS_MAX 256 /* of each array, and of env */
+
+/* Open, plain data; strings owned by the runtime. Arrays are never NULL unless noted. */
 struct runtime {
     char *name; /* "python" */
     char *display_name; /* "Python" */
@@ -21,7 +44,9 @@ struct runtime {
     char **argv; /* NULL-terminated */
     char **env; /* NULL-terminated "NAME=value", added to the allow-listed environment */
     char **mounts; /* NULL-terminated paths, read-only */
+    char **probe; /* NULL-terminated argv; NULL: there is nothing to ask */
     char *interpreter; /* default: a program name, looked up in PATH; NULL: none needed */
+    bool is_zygote; /* its spawner is a zygote, else the launcher */
     struct json_t *language_info; /* Jupyter's, without what is probed */
     struct json_t *document; /* all of runtime.json */
 };
@@ -32,5 +57,18 @@ enum { RUNTIME_E_NOT_FOUND = 1, RUNTIME_E_INVALID };
 int runtime_load(struct runtime **ret, const char *folder, const char *name,
                  struct error *err);
 void runtime_destroy(struct runtime *runtime); /* NULL is allowed */
+void runtime_destroyp(struct runtime **runtime);
+
+/* The absolute path, links kept, of NAMED or (NULL) of the default: a name without a
+ * slash is looked up in PATH, others from the working directory. The caller frees *ret;
+ * it is NULL for a runtime that needs none. RUNTIME_E_NOT_FOUND, also when NAMED is not
+ * wanted. */
+int runtime_find_interpreter(char **ret, const struct runtime *runtime, const char *named,
+                             struct error *err);
+
+/* TEXT with its placeholders replaced; the caller frees *ret. RUNTIME_E_INVALID: it asks
+ * for an INTERPRETER, which is NULL. */
+int runtime_expand(char **ret, const struct runtime *runtime, const char *interpreter,
+                   const char *text, struct error *err);
 
 #endif
