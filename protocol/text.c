@@ -6,6 +6,8 @@
 #include <string.h>
 
 #define REPLACEMENT "\xef\xbf\xbd"
+#define ONES UINT64_C(0x0101010101010101)
+#define HIGHS UINT64_C(0x8080808080808080)
 
 /* What one look at a sequence's start found. */
 struct sequence {
@@ -73,7 +75,7 @@ valid_prefix(const uint8_t *data, size_t length)
 
         if (length - i >= sizeof word) { /* eight ASCII bytes at a time */
             memcpy(&word, data + i, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) == 0) {
+            if ((word & HIGHS) == 0) {
                 i += sizeof word;
                 continue;
             }
@@ -140,37 +142,60 @@ text_append_utf8(struct buffer *buffer, const void *data, size_t length)
     return 0;
 }
 
+/* Not zero when a byte of WORD must be escaped: control, quote or backslash. */
+static uint64_t
+escapable(uint64_t word)
+{
+    uint64_t quote = word ^ (ONES * '"'), backslash = word ^ (ONES * '\\');
+
+    return (((word - ONES * 0x20) & ~word) | ((quote - ONES) & ~quote) |
+            ((backslash - ONES) & ~backslash)) &
+           HIGHS;
+}
+
+/* The length of what needs no escape at the start. */
+static size_t
+unescaped_prefix(const uint8_t *data, size_t length)
+{
+    uint64_t word;
+    size_t i = 0;
+
+    while (length - i >= sizeof word) {
+        memcpy(&word, data + i, sizeof word);
+        if (escapable(word) != 0)
+            break;
+        i += sizeof word;
+    }
+    while (i < length && data[i] >= 0x20 && data[i] != '"' && data[i] != '\\')
+        i++;
+    return i;
+}
+
 static int
 append_escape(struct buffer *buffer, uint8_t byte)
 {
     static const char names[] = "btn?fr"; /* from 0x08 on; \v has no short form */
-    char escape[8];
+    char escape[8] = { '\\', (char)byte };
 
-    if (byte == '"' || byte == '\\')
-        snprintf(escape, sizeof escape, "\\%c", byte);
-    else if (byte >= 0x08 && byte <= 0x0d && byte != 0x0b)
-        snprintf(escape, sizeof escape, "\\%c", names[byte - 0x08]);
-    else
+    if (byte >= 0x08 && byte <= 0x0d && byte != 0x0b)
+        escape[1] = names[byte - 0x08];
+    else if (byte < 0x20)
         snprintf(escape, sizeof escape, "\\u%04x", byte);
-    return buffer_append_text(buffer, escape);
+    return buffer_append(buffer, escape, byte < 0x20 && escape[1] == 'u' ? 6 : 2);
 }
 
 int
 text_append_json(struct buffer *buffer, const void *data, size_t length)
 {
     const uint8_t *bytes = data;
-    size_t i = 0;
+    size_t i = 0, n;
     int r;
 
     r = buffer_append(buffer, "\"", 1);
     while (r == 0 && i < length) {
-        size_t plain = i;
-
-        while (plain < length && bytes[plain] >= 0x20 && bytes[plain] != '"' &&
-               bytes[plain] != '\\')
-            plain++;
-        r = text_append_utf8(buffer, bytes + i, plain - i);
-        i = plain;
+        n = unescaped_prefix(bytes + i, length - i);
+        r = text_append_utf8(buffer, bytes + i, n);
+        i += n;
         if (r == 0 && i < length)
             r = append_escape(buffer, bytes[i++]);
     }

@@ -75,8 +75,7 @@ test_bundles_are_taken(void **state)
     static const char *const contents[] = {
         "{\"data\":{},\"metadata\":{}}",
         "{\"data\":{\"text/plain\":\"1\"},\"metadata\":{},\"transient\":{}}",
-        "{\"transient\":{\"display_id\":\"x\"},\"metadata\":{\"image/png\":{}},\"data\":"
-        "{\"image/png\":\"aGk=\",\"text\\/plain\":\"x\"},\"execution_count\":3}",
+        "{\"transient\":{\"display_id\":\"x\"},\"metadata\":{},\"data\":{\"a\\/b\":1}}",
     };
 
     (void)state;
