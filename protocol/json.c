@@ -486,27 +486,34 @@ skip_string(const uint8_t *at, const uint8_t *end)
     }
 }
 
+static const uint8_t *
+skip_scalar(const uint8_t *at, const uint8_t *end)
+{
+    if (*at == '"')
+        return skip_string(at, end);
+    while (at < end && !is_space(*at) && *at != ',' && *at != '}' && *at != ']')
+        at++;
+    return at;
+}
+
 /* From a value's first byte to behind its last. */
 static const uint8_t *
 skip_value(const uint8_t *at, const uint8_t *end)
 {
     size_t depth = 0;
 
+    if (at < end && *at != '{' && *at != '[')
+        return skip_scalar(at, end);
     while (at < end) {
         if (*at == '"') {
             at = skip_string(at, end);
-        } else if (*at == '{' || *at == '[') {
-            depth++;
-            at++;
             continue;
-        } else if (depth > 0) {
-            if (*at == '}' || *at == ']')
-                depth--;
-            at++;
-        } else {
-            while (at < end && !is_space(*at) && *at != ',' && *at != '}' && *at != ']')
-                at++;
         }
+        if (*at == '{' || *at == '[')
+            depth++;
+        else if (*at == '}' || *at == ']')
+            depth--;
+        at++;
         if (depth == 0)
             return at;
     }
@@ -559,6 +566,33 @@ json_next(struct json_iterator *iterator, struct slice *key, struct slice *value
         *key = name;
     iterator->at = at;
     return true;
+}
+
+void
+json_walk(struct json_iterator *ret, struct slice text)
+{
+    *ret = (struct json_iterator){ .at = text.data, .end = text.data + text.length };
+}
+
+enum json_event
+json_next_event(struct json_iterator *iterator, struct slice *ret)
+{
+    const uint8_t *at = iterator->at, *end = iterator->end;
+    enum json_event event;
+
+    while (at < end && (is_space(*at) || *at == ',' || *at == ':'))
+        at++;
+    if (at == end)
+        return JSON_EVENT_END;
+    if (*at == '{' || *at == '[')
+        event = JSON_EVENT_OPEN;
+    else if (*at == '}' || *at == ']')
+        event = JSON_EVENT_CLOSE;
+    else
+        event = JSON_EVENT_SCALAR;
+    iterator->at = event == JSON_EVENT_SCALAR ? skip_scalar(at, end) : at + 1;
+    *ret = between(at, iterator->at);
+    return event;
 }
 
 int
@@ -728,23 +762,23 @@ json_get_bool(struct slice value, bool *ret)
 int
 json_get_int(struct slice value, int64_t *ret)
 {
+    uint64_t number = 0, most = INT64_MAX, digit;
     bool negative;
-    uint64_t number = 0;
 
     value = trim(value);
     if (value.length == 0 || json_kind(value) != JSON_KIND_NUMBER)
         return JSON_E_TYPE;
     negative = value.data[0] == '-';
+    most += negative;
     for (size_t i = negative ? 1 : 0; i < value.length; i++) {
         if (!is_digit(value.data[i]))
             return JSON_E_TYPE;
-        if (number > (uint64_t)INT64_MAX / 10)
+        digit = (uint64_t)value.data[i] - '0';
+        if (number > (most - digit) / 10)
             return JSON_E_TOO_LARGE;
-        number = number * 10 + value.data[i] - '0';
-        if (number > (uint64_t)INT64_MAX)
-            return JSON_E_TOO_LARGE;
+        number = number * 10 + digit;
     }
-    *ret = negative ? -(int64_t)number : (int64_t)number;
+    *ret = (int64_t)(negative ? 0 - number : number);
     return 0;
 }
 

@@ -96,6 +96,18 @@ int json_iterate(struct json_iterator *ret, struct slice value);
  * array: empty) may be NULL. */
 bool json_next(struct json_iterator *iterator, struct slice *key, struct slice *value);
 
+enum json_event {
+    JSON_EVENT_END, /* of the text */
+    JSON_EVENT_OPEN, /* an array or object begins: its kind is that of RET */
+    JSON_EVENT_CLOSE,
+    JSON_EVENT_SCALAR /* the name of a member too: every other one within an object */
+};
+
+/* Walks a whole text with all that is nested in it, in one pass, as events. RET borrows
+ * the raw scalar, or the one byte that opens or closes. */
+void json_walk(struct json_iterator *ret, struct slice text);
+enum json_event json_next_event(struct json_iterator *iterator, struct slice *ret);
+
 /* Whether VALUE is a string that decodes to TEXT. */
 bool json_string_equals(struct slice value, const char *text);
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jansson refuses some JSON that clients do send: lone surrogates, NUL in names, integers
- * beyond 64 bits. A text that has such a thing (few do, the scan tells) is copied with
- * stand-ins first. Asking jansson to read all integers as doubles would lose the
- * difference between 1 and 1.0, which the schema needs.
+ * jansson holds the trees but does not read the text: its reader refuses some JSON that
+ * clients do send (lone surrogates, NUL in names, integers beyond 64 bits), and when
+ * memory runs out it can lose a character without a word.
  */
 #include "protocol/tree.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,156 +16,187 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-#define STAND_IN "\\ufffd"
-#define TOO_LARGE "1e308" /* for what no double holds; no longer than any such number */
+#define REPLACEMENT "\xef\xbf\xbd"
+#define SHORT_NUMBER_BYTES 64
 
-static unsigned
-unit_at(const uint8_t *escape)
-{
-    char digits[5];
-
-    memcpy(digits, escape + 2, 4);
-    digits[4] = '\0';
-    return (unsigned)strtoul(digits, NULL, 16);
-}
-
-static bool
-is_escaped_unit(const uint8_t *at, const uint8_t *end, unsigned low, unsigned high)
-{
-    if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
-        return false;
-    return unit_at(at) >= low && unit_at(at) <= high;
-}
-
-/* Copies one escape of a string; RET_LENGTH is what was read. */
-static int
-tame_escape(struct buffer *ret, const uint8_t *at, const uint8_t *end, bool is_key,
-            size_t *ret_length)
-{
-    bool pair = is_escaped_unit(at, end, 0xd800, 0xdbff) &&
-                is_escaped_unit(at + 6, end, 0xdc00, 0xdfff);
-
-    *ret_length = pair ? 12 : at[1] == 'u' ? 6 : 2;
-    if (!pair && (is_escaped_unit(at, end, 0xd800, 0xdfff) ||
-                  (is_key && is_escaped_unit(at, end, 0, 0))))
-        return buffer_append_text(ret, STAND_IN);
-    return buffer_append(ret, at, *ret_length);
-}
-
-static const uint8_t *
-string_end(const uint8_t *at, const uint8_t *end)
-{
-    for (at++; at < end && *at != '"'; at++) {
-        if (*at == '\\')
-            at++;
-    }
-    return at;
-}
-
-static bool
-is_followed_by_colon(const uint8_t *at, const uint8_t *end)
-{
-    while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
-        at++;
-    return at < end && *at == ':';
-}
-
-/* AT is at the opening quote, RET_NEXT gets the place behind the closing one. */
-static int
-tame_string(struct buffer *ret, const uint8_t *at, const uint8_t *end,
-            const uint8_t **ret_next)
-{
-    const uint8_t *close = string_end(at, end);
-    bool is_key = is_followed_by_colon(close + 1, end);
-    int r = 0;
-
-    while (r == 0 && at < close) {
-        const uint8_t *escape = memchr(at, '\\', (size_t)(close - at));
-        size_t plain = (size_t)((escape != NULL ? escape : close) - at), length;
-
-        r = buffer_append(ret, at, plain);
-        at += plain;
-        if (r == 0 && escape != NULL) {
-            r = tame_escape(ret, at, close, is_key, &length);
-            at += length;
-        }
-    }
-    *ret_next = close + 1;
-    return r != 0 ? r : buffer_append(ret, "\"", 1);
-}
-
-static bool
-is_in_number(uint8_t byte)
-{
-    return (byte >= '0' && byte <= '9') || byte == '+' || byte == '-' || byte == '.' ||
-           byte == 'e' || byte == 'E';
-}
+/* What is being built: the open arrays and objects, and the name that waits for a value.
+ */
+struct build {
+    json_t *open[JSON_DEPTH_MAX]; /* borrowed: by the one before, the first by root */
+    size_t depth;
+    json_t *root; /* owned */
+    struct buffer name; /* owned: with a NUL behind it */
+    bool has_name;
+    struct buffer text; /* owned: a decoded string */
+};
 
 static int
-tame_number(struct buffer *ret, const uint8_t *at, size_t length)
+decode(struct buffer *ret, struct slice value)
 {
-    CLEANUP(freep) char *copy = strndup((const char *)at, length);
-    double value;
-    char *end;
+    int r;
 
-    if (copy == NULL)
-        return -ENOMEM;
-    value = strtod(copy, &end);
-    if (!isfinite(value))
-        return buffer_append_text(ret, value > 0 ? TOO_LARGE : "-" TOO_LARGE);
-    errno = 0;
-    if (strpbrk(copy, ".eE") == NULL) {
-        (void)strtoll(copy, &end, 10);
-        if (errno != 0)
-            return buffer_append_format(ret, "%.17e", value);
-    }
-    return buffer_append(ret, at, length);
-}
-
-/* Appends TEXT, which json_scan has accepted, as jansson will take it. */
-static int
-tame(struct buffer *ret, struct slice text)
-{
-    const uint8_t *at = text.data, *end = text.data + text.length, *from;
-    int r = 0;
-
-    while (r == 0 && at < end) {
-        from = at;
-        if (*at == '"') {
-            r = tame_string(ret, at, end, &at);
-        } else if (*at == '-' || (*at >= '0' && *at <= '9')) {
-            while (at < end && is_in_number(*at))
-                at++;
-            r = tame_number(ret, from, (size_t)(at - from));
-        } else {
-            r = buffer_append(ret, at++, 1);
-        }
-    }
+    buffer_clear(ret, ret->capacity);
+    r = json_decode_string(value, ret);
+    assert(r <= 0); /* it is a string, and no longer than the whole text */
     return r;
 }
 
 static int
-load(json_t **ret, struct slice text, struct error *err)
+read_name(struct build *build, struct slice value)
 {
-    json_error_t error;
-    json_t *tree = json_loadb((const char *)text.data, text.length,
-                              JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    int r;
 
-    if (tree == NULL) {
-        if (error.text[0] == '\0') /* jansson's way to say that memory ran out */
-            return -ENOMEM;
-        return error_set(err, JSON_E_INVALID, "not JSON: %s", error.text);
+    r = decode(&build->text, value);
+    buffer_clear(&build->name, build->name.capacity);
+    for (size_t i = 0; r == 0 && i < build->text.length; i++) {
+        if (build->text.data[i] == '\0')
+            r = buffer_append_text(&build->name, REPLACEMENT);
+        else
+            r = buffer_append(&build->name, build->text.data + i, 1);
     }
-    *ret = tree;
+    if (r == 0)
+        r = buffer_append(&build->name, "", 1);
+    build->has_name = r == 0;
+    return r;
+}
+
+static int
+make_string(struct build *build, json_t **ret, struct slice value)
+{
+    int r = decode(&build->text, value);
+
+    if (r == 0)
+        *ret = json_stringn_nocheck(
+            build->text.length > 0 ? (const char *)build->text.data : "",
+            build->text.length);
+    return r;
+}
+
+static int
+make_number(json_t **ret, struct slice value)
+{
+    CLEANUP(freep) char *copy = NULL;
+    char room[SHORT_NUMBER_BYTES], *text = room;
+    double real;
+    int64_t integer;
+
+    if (json_get_int(value, &integer) == 0) {
+        *ret = json_integer(integer);
+        return 0;
+    }
+    if (value.length < sizeof room) {
+        memcpy(room, value.data, value.length);
+        room[value.length] = '\0';
+    } else {
+        text = copy = strndup((const char *)value.data, value.length);
+        if (copy == NULL)
+            return -ENOMEM;
+    }
+    real = strtod(text, NULL);
+    if (!isfinite(real))
+        real = real > 0 ? DBL_MAX : -DBL_MAX;
+    *ret = json_real(real);
     return 0;
+}
+
+static int
+make_scalar(struct build *build, json_t **ret, struct slice value)
+{
+    bool flag;
+
+    switch (json_kind(value)) {
+    case JSON_KIND_STRING:
+        return make_string(build, ret, value);
+    case JSON_KIND_NUMBER:
+        return make_number(ret, value);
+    case JSON_KIND_BOOL:
+        *ret = json_get_bool(value, &flag) == 0 && flag ? json_true() : json_false();
+        return 0;
+    default:
+        *ret = json_null();
+        return 0;
+    }
+}
+
+/* Takes VALUE, which may be NULL: then there was no memory for it. */
+static int
+add(struct build *build, json_t *value)
+{
+    json_t *parent = build->depth > 0 ? build->open[build->depth - 1] : NULL;
+    int r;
+
+    if (value == NULL)
+        return -ENOMEM;
+    if (parent == NULL) {
+        assert(build->root == NULL);
+        build->root = value;
+        return 0;
+    }
+    if (json_is_array(parent)) {
+        r = json_array_append_new(parent, value);
+    } else {
+        r = json_object_set_new_nocheck(parent, (const char *)build->name.data, value);
+        build->has_name = false;
+    }
+    return r == 0 ? 0 : -ENOMEM;
+}
+
+static int
+open_container(struct build *build, struct slice value)
+{
+    json_t *container = value.data[0] == '{' ? json_object() : json_array();
+    int r = add(build, container);
+
+    if (r == 0)
+        build->open[build->depth++] = container;
+    return r;
+}
+
+static int
+add_scalar(struct build *build, struct slice value)
+{
+    json_t *scalar = NULL;
+    int r;
+
+    if (build->depth > 0 && json_is_object(build->open[build->depth - 1]) &&
+        !build->has_name)
+        return read_name(build, value);
+    r = make_scalar(build, &scalar, value);
+    return r != 0 ? r : add(build, scalar);
+}
+
+static int
+build_tree(struct build *build, struct slice text)
+{
+    struct json_iterator iterator;
+    struct slice value;
+    int r = 0;
+
+    json_walk(&iterator, text);
+    while (r == 0) {
+        switch (json_next_event(&iterator, &value)) {
+        case JSON_EVENT_OPEN:
+            r = open_container(build, value);
+            break;
+        case JSON_EVENT_CLOSE:
+            build->depth--;
+            break;
+        case JSON_EVENT_SCALAR:
+            r = add_scalar(build, value);
+            break;
+        case JSON_EVENT_END:
+            return 0;
+        }
+    }
+    return r;
 }
 
 int
 tree_load(json_t **ret, struct slice text, const struct json_limits *limits,
           struct error *err)
 {
+    struct build build = { 0 };
     struct json_facts facts;
-    struct buffer tamed;
     int r;
 
     r = json_scan_facts(text, limits, &facts, err);
@@ -173,16 +205,17 @@ tree_load(json_t **ret, struct slice text, const struct json_limits *limits,
     if (facts.values > TREE_VALUES_MAX)
         return error_set(err, JSON_E_TOO_LARGE, "JSON of %zu values, at most %d",
                          facts.values, TREE_VALUES_MAX);
-    if (facts.has == 0)
-        return load(ret, text, err);
-
-    /* Only an integer of 19 digits and more can grow, to the 24 bytes of a double. */
-    buffer_init(&tamed, 2 * text.length);
-    r = tame(&tamed, text);
-    if (r == 0)
-        r = load(ret, buffer_slice(&tamed), err);
-    buffer_fini(&tamed);
-    return r;
+    buffer_init(&build.text, text.length);
+    buffer_init(&build.name, text.length + 1); /* an escaped NUL is longer than U+FFFD */
+    r = build_tree(&build, text);
+    buffer_fini(&build.text);
+    buffer_fini(&build.name);
+    if (r != 0) {
+        json_decref(build.root);
+        return r;
+    }
+    *ret = build.root;
+    return 0;
 }
 
 int

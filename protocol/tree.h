@@ -3,11 +3,10 @@
  * tree - jansson's trees from untrusted text, and back
  *
  * For what the server itself reads; what only passes through it stays text (json.h). A
- * text that json_scan takes always gives a tree: where jansson is stricter, the tree has
- * a stand-in (U+FFFD for a lone surrogate and for NUL in a member's name, a double for an
- * integer beyond 64 bits, 1e308 for one beyond
- * that), and the text itself is
- * what gets forwarded.
+ * text that json_scan takes always gives a tree: where jansson has no place for what JSON
+ * allows, the tree has a stand-in (U+FFFD for a lone surrogate and for NUL in a member's
+ * name, a double for an integer beyond 64 bits, the largest double for one beyond that),
+ * and the text itself is what gets forwarded.
  */
 #ifndef PROTOCOL_TREE_H
 #define PROTOCOL_TREE_H

@@ -407,6 +407,33 @@ test_next_walks_objects_and_arrays(void **state)
 }
 
 static void
+test_a_walk_meets_everything_in_order(void **state)
+{
+    static const struct {
+        enum json_event event;
+        const char *text;
+    } expected[] = {
+        { JSON_EVENT_OPEN, "{" },        { JSON_EVENT_SCALAR, "\"a:\"" },
+        { JSON_EVENT_OPEN, "[" },        { JSON_EVENT_SCALAR, "1" },
+        { JSON_EVENT_SCALAR, "\",]\"" }, { JSON_EVENT_OPEN, "{" },
+        { JSON_EVENT_CLOSE, "}" },       { JSON_EVENT_CLOSE, "]" },
+        { JSON_EVENT_SCALAR, "\"b\"" },  { JSON_EVENT_SCALAR, "null" },
+        { JSON_EVENT_CLOSE, "}" },
+    };
+    struct json_iterator iterator;
+    struct slice value;
+
+    (void)state;
+    json_walk(&iterator, slice_text(" {\"a:\" : [1 ,\",]\", { } ],\"b\":null}\n"));
+    for (size_t i = 0; i < N_ELEMENTS(expected); i++) {
+        assert_int_equal(json_next_event(&iterator, &value), expected[i].event);
+        assert_true(slice_equals_text(value, expected[i].text));
+    }
+    assert_int_equal(json_next_event(&iterator, &value), JSON_EVENT_END);
+    assert_int_equal(json_next_event(&iterator, &value), JSON_EVENT_END);
+}
+
+static void
 test_strings_are_decoded(void **state)
 {
     const char *raw =
@@ -480,8 +507,10 @@ test_integers_are_read_up_to_their_bounds(void **state)
     assert_true(n == 0);
     assert_int_equal(json_get_int(slice_text("9223372036854775807"), &n), 0);
     assert_true(n == INT64_MAX);
-    assert_int_equal(json_get_int(slice_text("-9223372036854775807"), &n), 0);
-    assert_true(n == -INT64_MAX);
+    assert_int_equal(json_get_int(slice_text("-9223372036854775808"), &n), 0);
+    assert_true(n == INT64_MIN);
+    assert_int_equal(json_get_int(slice_text("-9223372036854775809"), &n),
+                     JSON_E_TOO_LARGE);
     assert_int_equal(json_get_int(slice_text("9223372036854775808"), &n),
                      JSON_E_TOO_LARGE);
     assert_int_equal(json_get_int(slice_text("99999999999999999999"), &n),
@@ -539,6 +568,7 @@ main(void)
         cmocka_unit_test(test_the_last_of_equal_names_counts),
         cmocka_unit_test(test_names_are_compared_decoded),
         cmocka_unit_test(test_next_walks_objects_and_arrays),
+        cmocka_unit_test(test_a_walk_meets_everything_in_order),
         cmocka_unit_test(test_strings_are_decoded),
         cmocka_unit_test(test_a_lone_surrogate_decodes_to_the_replacement_character),
         cmocka_unit_test(test_decoding_is_bounded),

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * allocation - counts allocations, and makes a chosen one fail
+ *
+ * The program must be linked with --wrap for malloc, calloc, realloc, free, strndup and
+ * vasprintf.
+ */
+#ifndef TESTS_FAULT_ALLOCATION_H
+#define TESTS_FAULT_ALLOCATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Makes jansson allocate through the same functions. */
+void allocation_hook_jansson(void);
+
+/* The NUMBERth allocation from now fails (1: the next); 0: none does. */
+void allocation_fail(size_t number);
+
+/* Whether it has come to that since. */
+bool allocation_failed(void);
+
+/* Allocations that have not been freed. */
+long allocation_live(void);
+
+#endif
