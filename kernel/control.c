@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
+
+#include "kernel/command.h"
+#include "kernel/handlers.h"
+#include "kernel/kernel.h"
+#include "protocol/error.h"
+
+int
+handle_interrupt(struct kernel *kernel, struct request *request, struct error *err)
+{
+    int r = kernel_interrupt(kernel);
+
+    (void)err;
+    if (r < 0)
+        return r;
+    return kernel_reply(kernel, &request->origin, request->handler->reply,
+                        slice_text("{}"), slice_text("{\"status\":\"ok\"}"));
+}
+
+/* The reply comes first: what follows may take a moment. */
+int
+handle_shutdown(struct kernel *kernel, struct request *request, struct error *err)
+{
+    bool restart = json_is_true(json_object_get(request->message->content, "restart"));
+    struct slice content = slice_text(restart ? "{\"status\":\"ok\",\"restart\":true}"
+                                              : "{\"status\":\"ok\",\"restart\":false}");
+    int r = kernel_reply(kernel, &request->origin, request->handler->reply,
+                         slice_text("{}"), content);
+
+    (void)err;
+    if (r == 0)
+        r = kernel_publish(kernel, &(struct kernel_broadcast){
+                                       .parent_header = request->origin.header,
+                                       .type = "shutdown_reply",
+                                       .content = content,
+                                   });
+    return r < 0 ? r : kernel_stop(kernel, EXIT_STATUS_OK);
+}
+
+int
+handle_unsupported(struct kernel *kernel, struct request *request, struct error *err)
+{
+    (void)kernel;
+    return error_set(err, HANDLER_E_REFUSED,
+                     "NotSupported: this kernel does not serve %s",
+                     request->message->type);
+}

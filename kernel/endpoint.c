@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Socket options are rows of one table, each with its reason. */
+#include "kernel/endpoint.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zmq.h>
+
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+#include "protocol/wire.h"
+
+#define CHANNEL(port) (1u << (port))
+#define ROUTERS                                                                          \
+    (CHANNEL(CONNECTION_SHELL) | CHANNEL(CONNECTION_STDIN) | CHANNEL(CONNECTION_CONTROL))
+#define HEARTBEAT CHANNEL(CONNECTION_HB)
+#define IOPUB CHANNEL(CONNECTION_IOPUB)
+#define ALL (ROUTERS | HEARTBEAT | IOPUB)
+
+static const int socket_types[CONNECTION_PORTS] = {
+    [CONNECTION_SHELL] = ZMQ_ROUTER, [CONNECTION_IOPUB] = ZMQ_XPUB,
+    [CONNECTION_STDIN] = ZMQ_ROUTER, [CONNECTION_CONTROL] = ZMQ_ROUTER,
+    [CONNECTION_HB] = ZMQ_ROUTER, /* an echo by hand: a REP would hold one peer at a time
+                                   */
+};
+
+static const struct option {
+    int name;
+    int value;
+    unsigned channels;
+} options[] = {
+    /* What was said last still goes out. */
+    { ZMQ_LINGER, ENDPOINT_LINGER_MS, ALL },
+    /* A client that comes back under its old identity gets its replies. */
+    { ZMQ_ROUTER_HANDOVER, 1, ROUTERS },
+    /* A reply that cannot be delivered is told to us, and so can be counted. */
+    { ZMQ_ROUTER_MANDATORY, 1, ROUTERS },
+    { ZMQ_SNDHWM, ENDPOINT_REPLIES_MAX, ROUTERS },
+    { ZMQ_RCVHWM, ENDPOINT_REQUESTS_MAX, ROUTERS | HEARTBEAT },
+    { ZMQ_SNDHWM, ENDPOINT_REQUESTS_MAX, HEARTBEAT },
+    /* Every subscriber is welcomed, not only the first of a topic. */
+    { ZMQ_XPUB_VERBOSE, 1, IOPUB },
+    /* No room is told to us, instead of losing output in silence. */
+    { ZMQ_XPUB_NODROP, 1, IOPUB },
+    { ZMQ_SNDHWM, ENDPOINT_IOPUB_MAX, IOPUB },
+};
+
+/* ZeroMQ checks each frame before it has memory for it. */
+static const struct {
+    int64_t bytes;
+    unsigned channels;
+} frame_limits[] = {
+    { (int64_t)WIRE_MESSAGE_BYTES_MAX, ROUTERS },
+    { ENDPOINT_HEARTBEAT_BYTES_MAX, HEARTBEAT },
+    { ENDPOINT_TOPIC_BYTES_MAX, IOPUB },
+};
+
+struct endpoint {
+    void *context; /* owned */
+    void *sockets[CONNECTION_PORTS]; /* owned */
+    zmq_msg_t parts[WIRE_FRAMES_MAX]; /* owned: of the message received last */
+    struct slice frames[WIRE_FRAMES_MAX]; /* the bytes of PARTS */
+    size_t count;
+};
+
+CLEANUP_DEFINE(struct endpoint, endpoint_destroy);
+
+static int
+set(void *socket, int option, const void *value, size_t length)
+{
+    return zmq_setsockopt(socket, option, value, length) == 0 ? 0 : -errno;
+}
+
+static int
+set_int(void *socket, int option, int value)
+{
+    return set(socket, option, &value, sizeof value);
+}
+
+static int
+configure(void *socket, enum connection_port channel, const struct connection *connection)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(options); i++) {
+        if ((options[i].channels & CHANNEL(channel)) != 0)
+            r = set_int(socket, options[i].name, options[i].value);
+    }
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(frame_limits); i++) {
+        if ((frame_limits[i].channels & CHANNEL(channel)) != 0)
+            r = set(socket, ZMQ_MAXMSGSIZE, &frame_limits[i].bytes, sizeof(int64_t));
+    }
+    if (r == 0 && strchr(connection->ip, ':') != NULL && !connection->ipc)
+        r = set_int(socket, ZMQ_IPV6, 1);
+    if (r < 0 || !connection->curve)
+        return r;
+    r = set_int(socket, ZMQ_CURVE_SERVER, 1);
+    if (r == 0)
+        r = set(socket, ZMQ_CURVE_PUBLICKEY, connection->curve_public_key,
+                CONNECTION_CURVE_BYTES);
+    if (r == 0)
+        r = set(socket, ZMQ_CURVE_SECRETKEY, connection->curve_secret_key,
+                CONNECTION_CURVE_BYTES);
+    return r;
+}
+
+/* The port that a bind to port 0 has chosen. */
+static int
+learn_port(void *socket, struct connection *connection, enum connection_port channel)
+{
+    char bound[CONNECTION_ENDPOINT_BYTES];
+    size_t length = sizeof bound;
+    const char *colon;
+    long port;
+
+    if (zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &length) != 0)
+        return -errno;
+    colon = strrchr(bound, ':');
+    port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
+    if (port <= 0 || port > UINT16_MAX)
+        return -EADDRNOTAVAIL;
+    return connection_set_port(connection, channel, (uint16_t)port);
+}
+
+static int
+bind_socket(struct endpoint *endpoint, struct connection *connection,
+            enum connection_port channel, struct error *err)
+{
+    char address[CONNECTION_ENDPOINT_BYTES];
+    void *socket = zmq_socket(endpoint->context, socket_types[channel]);
+    int r;
+
+    if (socket == NULL)
+        return error_errno(err, "zmq_socket");
+    endpoint->sockets[channel] = socket;
+    r = configure(socket, channel, connection);
+    if (r < 0)
+        return error_set(err, r, "configuring the %s socket: %s",
+                         connection_port_name(channel), zmq_strerror(-r));
+    if (connection->ipc && connection->ports[channel] == 0) {
+        r = connection_set_port(connection, channel, (uint16_t)(channel + 1));
+        if (r < 0)
+            return r;
+    }
+    if (connection_endpoint(connection, channel, address, err) != 0)
+        return ENDPOINT_E_BIND;
+    if (zmq_bind(socket, address) != 0)
+        return error_set(err, ENDPOINT_E_BIND, "cannot bind the %s socket to %s: %s",
+                         connection_port_name(channel), address, zmq_strerror(errno));
+    return connection->ports[channel] == 0 ? learn_port(socket, connection, channel) : 0;
+}
+
+int
+endpoint_create(struct endpoint **ret, struct connection *connection, struct error *err)
+{
+    CLEANUP(endpoint_destroyp) struct endpoint *endpoint = calloc(1, sizeof *endpoint);
+
+    if (endpoint == NULL)
+        return -ENOMEM;
+    endpoint->context = zmq_ctx_new();
+    if (endpoint->context == NULL)
+        return error_errno(err, "zmq_ctx_new");
+    for (int channel = 0; channel < CONNECTION_PORTS; channel++) {
+        int r = bind_socket(endpoint, connection, (enum connection_port)channel, err);
+
+        if (r != 0)
+            return r;
+    }
+    *ret = endpoint;
+    endpoint = NULL;
+    return 0;
+}
+
+static void
+forget_parts(struct endpoint *endpoint)
+{
+    while (endpoint->count > 0)
+        zmq_msg_close(&endpoint->parts[--endpoint->count]);
+}
+
+void
+endpoint_destroy(struct endpoint *endpoint)
+{
+    if (endpoint == NULL)
+        return;
+    forget_parts(endpoint);
+    for (int channel = 0; channel < CONNECTION_PORTS; channel++) {
+        if (endpoint->sockets[channel] != NULL)
+            zmq_close(endpoint->sockets[channel]);
+    }
+    if (endpoint->context != NULL)
+        zmq_ctx_term(endpoint->context);
+    free(endpoint);
+}
+
+void *
+endpoint_socket(const struct endpoint *endpoint, enum connection_port channel)
+{
+    return endpoint->sockets[channel];
+}
+
+static int
+receive_part(void *socket, zmq_msg_t *ret)
+{
+    int r;
+
+    zmq_msg_init(ret);
+    do {
+        r = zmq_msg_recv(ret, socket, ZMQ_DONTWAIT);
+    } while (r < 0 && errno == EINTR);
+    if (r >= 0)
+        return 0;
+    r = errno == EAGAIN ? ENDPOINT_E_AGAIN : -errno;
+    zmq_msg_close(ret);
+    return r;
+}
+
+/* The rest of a message that is too large. */
+static int
+skip_parts(void *socket)
+{
+    bool more = true;
+
+    while (more) {
+        zmq_msg_t part;
+        int r = receive_part(socket, &part);
+
+        if (r != 0)
+            return r < 0 ? r : -EPROTO; /* ZeroMQ gives whole messages */
+        more = zmq_msg_more(&part);
+        zmq_msg_close(&part);
+    }
+    return ENDPOINT_E_TOO_LARGE;
+}
+
+int
+endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
+                 const struct slice **ret, size_t *ret_count)
+{
+    void *socket = endpoint->sockets[channel];
+    size_t bytes = 0;
+    bool more = true;
+
+    forget_parts(endpoint);
+    while (more) {
+        zmq_msg_t *part = &endpoint->parts[endpoint->count];
+        int r = receive_part(socket, part);
+
+        if (r != 0)
+            return r;
+        endpoint->frames[endpoint->count++] =
+            (struct slice){ zmq_msg_data(part), zmq_msg_size(part) };
+        bytes += zmq_msg_size(part);
+        more = zmq_msg_more(part);
+        if (bytes > WIRE_MESSAGE_BYTES_MAX ||
+            (more && endpoint->count == WIRE_FRAMES_MAX))
+            return more ? skip_parts(socket) : ENDPOINT_E_TOO_LARGE;
+    }
+    *ret = endpoint->frames;
+    *ret_count = endpoint->count;
+    return 0;
+}
+
+static int
+send_part(void *socket, struct slice part, bool more)
+{
+    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0), r;
+
+    do {
+        r = zmq_send(socket, part.data, part.length, flags);
+    } while (r < 0 && errno == EINTR);
+    return r >= 0 ? 0 : -errno;
+}
+
+int
+endpoint_send(struct endpoint *endpoint, enum connection_port channel,
+              const struct slice *frames, size_t count)
+{
+    void *socket = endpoint->sockets[channel];
+
+    assert(count > 0);
+    for (size_t i = 0; i < count; i++) {
+        int r = send_part(socket, frames[i], i + 1 < count);
+
+        /* Only the first frame can be refused: it decides where the others go. */
+        if (i == 0 && r == -EAGAIN)
+            return ENDPOINT_E_AGAIN;
+        if (i == 0 && r == -EHOSTUNREACH)
+            return ENDPOINT_E_GONE;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int
+endpoint_send_lossy(struct endpoint *endpoint, const struct slice *frames, size_t count)
+{
+    void *socket = endpoint->sockets[CONNECTION_IOPUB];
+    int r = set_int(socket, ZMQ_XPUB_NODROP, 0);
+
+    if (r < 0)
+        return r;
+    r = endpoint_send(endpoint, CONNECTION_IOPUB, frames, count);
+    if (r < 0)
+        return r;
+    return set_int(socket, ZMQ_XPUB_NODROP, 1);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * endpoint - the five sockets of a Jupyter kernel
+ *
+ * Owns the ZeroMQ context and sockets; knows frames of bytes, not messages. Nothing here
+ * blocks but the end, for at most ENDPOINT_LINGER_MS.
+ */
+#ifndef KERNEL_ENDPOINT_H
+#define KERNEL_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "protocol/buffer.h"
+#include "protocol/connection.h"
+
+#define ENDPOINT_LINGER_MS 1000
+#define ENDPOINT_REPLIES_MAX 8192 /* that one client has not read yet */
+#define ENDPOINT_REQUESTS_MAX 256 /* of one client that we have not read yet */
+#define ENDPOINT_IOPUB_MAX 256 /* that one subscriber has not read, beside our queue */
+#define ENDPOINT_HEARTBEAT_BYTES_MAX 4096
+#define ENDPOINT_TOPIC_BYTES_MAX 4096 /* of a subscription */
+
+enum {
+    ENDPOINT_E_BIND = 1, /* an address is in use or not ours; see ERR */
+    ENDPOINT_E_AGAIN, /* nothing to receive, or no room to send: nothing was sent */
+    ENDPOINT_E_TOO_LARGE, /* too many frames or bytes: the message was dropped */
+    ENDPOINT_E_GONE /* send: no such client any more */
+};
+
+struct endpoint; /* opaque */
+struct error;
+
+/* Binds all five. A port of 0 becomes a free one, which CONNECTION then has. On success
+ * the caller owns *ret. Sockets of ipc files are as the umask says. */
+int endpoint_create(struct endpoint **ret, struct connection *connection,
+                    struct error *err);
+
+/* Closes the sockets and waits until what was sent is out. NULL is allowed. */
+void endpoint_destroy(struct endpoint *endpoint);
+
+/* For zmq_poll; borrowed. */
+void *endpoint_socket(const struct endpoint *endpoint, enum connection_port channel);
+
+/* Takes one message. The array and its bytes are borrowed until the next call. 0,
+ * ENDPOINT_E_AGAIN, ENDPOINT_E_TOO_LARGE, < 0. */
+int endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
+                     const struct slice **ret, size_t *ret_count);
+
+/* Sends one message of COUNT frames, whole or not at all. 0, ENDPOINT_E_AGAIN,
+ * ENDPOINT_E_GONE, < 0. */
+int endpoint_send(struct endpoint *endpoint, enum connection_port channel,
+                  const struct slice *frames, size_t count);
+
+/* Sends on iopub, and subscribers that have no room do not get it. 0 or < 0. */
+int endpoint_send_lossy(struct endpoint *endpoint, const struct slice *frames,
+                        size_t count);
+
+#endif

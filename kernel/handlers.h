@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * handlers - the functions that the table in dispatch.c names, by subject
+ */
+#ifndef KERNEL_HANDLERS_H
+#define KERNEL_HANDLERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/dispatch.h"
+#include "protocol/buffer.h"
+
+struct context_reason;
+struct frame;
+
+/* execute.c */
+handler_fn handle_execute;
+handler_done_fn done_execute;
+int execute_started(struct kernel *kernel, struct parent *parent, uint32_t count);
+
+/* The text/plain of an execute_result goes into the history. */
+int execute_note_result(struct kernel *kernel, const struct frame *frame);
+
+/* introspection.c */
+handler_fn handle_complete, handle_inspect, handle_is_complete;
+handler_done_fn done_complete, done_inspect, done_is_complete;
+
+/* comm.c */
+handler_fn handle_comm_open, handle_comm_msg, handle_comm_close, handle_comm_info;
+handler_done_fn done_comm;
+
+/* A comm frame of the interpreter: keeps the table of open comms. */
+int comm_note_frame(struct kernel *kernel, const struct frame *frame);
+
+/* Tells clients that all comms are closed: their other end is lost. */
+int comm_close_all(struct kernel *kernel);
+
+/* info.c */
+handler_fn handle_kernel_info, handle_connect, handle_usage, handle_history;
+
+/* control.c */
+handler_fn handle_interrupt, handle_shutdown, handle_unsupported;
+
+/* stdin.c */
+int stdin_ask(struct kernel *kernel, const struct frame *frame);
+int stdin_receive(struct kernel *kernel, struct message *message);
+
+/* loss.c: what clients are told when an interpreter ends. */
+struct loss {
+    const char *name; /* ename */
+    struct buffer value; /* owned: evalue, plain text */
+    struct buffer traceback; /* owned: a JSON array of lines */
+};
+
+int loss_init(struct loss *ret, const struct kernel *kernel,
+              const struct context_reason *reason);
+void loss_fini(struct loss *loss);
+
+/* Appends the members ename, evalue and traceback, without braces. */
+int loss_append(const struct loss *loss, struct buffer *ret);
+
+/* Publishes it as an error message under PARENT_HEADER. */
+int loss_publish(struct kernel *kernel, const struct loss *loss,
+                 struct slice parent_header);
+
+/* metadata.c */
+int metadata_append(struct buffer *ret, const struct kernel *kernel,
+                    const struct context_outcome *outcome, const char *status);
+
+/* Appends {"kind": ..., "state": "kept"|"lost", ...}. */
+int metadata_append_reason(struct buffer *ret, const struct context_reason *reason);
+
+#endif

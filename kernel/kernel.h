@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel - one Jupyter kernel: five sockets in front of one context
+ *
+ * Owns everything between the sockets and the context, and the turn of the program's
+ * loop. What each message means is the handlers' business (dispatch.h).
+ */
+#ifndef KERNEL_KERNEL_H
+#define KERNEL_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "contexts/context.h"
+#include "kernel/comms.h"
+#include "kernel/endpoint.h"
+#include "kernel/history.h"
+#include "kernel/iopub.h"
+#include "kernel/log.h"
+#include "kernel/origin.h"
+#include "kernel/parents.h"
+#include "kernel/session.h"
+#include "kernel/usage.h"
+#include "protocol/message.h"
+
+#define KERNEL_IMPLEMENTATION "cellwall"
+#define KERNEL_CONTENT_BYTES_MAX ((size_t)256 * 1024 * 1024) /* of what we compose */
+#define KERNEL_BATCH 16 /* messages of one socket in one turn */
+#define KERNEL_OPEN_US 1000000 /* iopub waits so long for its first subscriber */
+#define KERNEL_STOP_GRACE_MS 300 /* the interpreter may end in order, ... */
+#define KERNEL_STOP_LIMIT_US 700000 /* ... is killed, and is waited for so long */
+#define KERNEL_DRAIN_LIMIT_US 200000 /* then for what is still to be sent */
+
+struct environment;
+struct error;
+struct runtime;
+struct spawner;
+
+/* Plain data, all borrowed; must outlive the kernel. */
+struct kernel_options {
+    struct loop *loop;
+    struct spawner *spawner;
+    const struct runtime *runtime;
+    const struct environment *environment;
+    const char *directory; /* the notebook's */
+    enum sandbox_network network;
+    bool die_with_child;
+};
+
+/* The input request that a client has not answered yet. */
+struct kernel_input {
+    uint64_t number; /* of the run that asks; 0: none is open */
+    char id[MESSAGE_ID_BYTES]; /* msg_id of our input_request */
+};
+
+/* Open to the handlers, to nobody else. */
+struct kernel {
+    const struct kernel_options *options; /* borrowed */
+    struct signature_key *key; /* owned, as are the next ten */
+    struct replay *replay;
+    struct session *session;
+    struct endpoint *endpoint;
+    struct iopub *iopub;
+    struct parents *parents;
+    struct history *history;
+    struct comms *comms;
+    struct context *context;
+    struct loop_timer *open_timer;
+    struct loop_timer *stop_timer;
+    struct usage usage;
+    struct kernel_input input;
+    const struct connection *connection; /* borrowed: ports for connect_reply */
+    uint64_t running; /* number of the execute request that started last; 0: none yet */
+    bool loss_told; /* clients know already why the interpreter was lost */
+    bool stopping;
+    bool stopped;
+    int exit_status;
+    uint64_t dropped[WIRE_E_END]; /* messages, by WIRE_E_* */
+    struct log_limit drop_limit, unknown_limit, reply_limit;
+};
+
+enum { KERNEL_E_START = 1 }; /* an address is in use, ...; see ERR */
+
+/* Binds the sockets of CONNECTION (borrowed; free ports are filled in) and begins to
+ * start an interpreter. On success the caller owns *ret. */
+int kernel_create(struct kernel **ret, const struct kernel_options *options,
+                  struct connection *connection, struct error *err);
+void kernel_destroy(struct kernel *kernel); /* NULL is allowed */
+
+/* Serves until it is stopped. 0, or < 0: our own failure. */
+int kernel_serve(struct kernel *kernel);
+
+/* Begins to end: the interpreter in order, then the program with STATUS. Repeated calls
+ * change nothing. */
+int kernel_stop(struct kernel *kernel, int status);
+
+/* SIGINT: as an interrupt_request. */
+int kernel_interrupt(struct kernel *kernel);
+
+int kernel_exit_status(const struct kernel *kernel);
+
+/* For handlers. A broadcast; TOPIC is informal. Empty parts become {}. */
+struct kernel_broadcast {
+    struct slice parent_header;
+    const char *topic; /* NULL: "kernel.<session>.<type>" */
+    const char *type;
+    struct slice metadata, content;
+    const struct slice *buffers;
+    size_t buffer_count;
+};
+
+int kernel_publish(struct kernel *kernel, const struct kernel_broadcast *broadcast);
+int kernel_publish_status(struct kernel *kernel, struct slice parent_header,
+                          const char *state);
+
+/* Sends to the client that ORIGIN names, on its channel. A client that is gone, or that
+ * does not read its replies, loses it, counted. */
+int kernel_reply(struct kernel *kernel, const struct origin *origin, const char *type,
+                 struct slice metadata, struct slice content);
+
+/* As kernel_reply, on any channel. */
+int kernel_send(struct kernel *kernel, enum connection_port channel,
+                const struct origin *origin, const char *type, struct slice content);
+
+/* Whom output belongs to: request NUMBER, or the last cell. May be empty. */
+struct slice kernel_parent_header(const struct kernel *kernel, uint64_t number);
+
+/* What the context tells: observer.c. */
+extern const struct context_observer kernel_observer;
+
+#endif

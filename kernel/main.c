@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/command.h"
+#include "kernel/log.h"
+#include "protocol/cleanup.h"
+
+static const struct command *const commands[] = {
+    &command_kernel,
+    &command_install_kernelspec,
+};
+
+static void
+print_help(FILE *out)
+{
+    fputs(
+        "Cellwall: a code-interpreter kernel that keeps its interpreters in a sandbox.\n"
+        "\n"
+        "Usage: cellwall COMMAND [ARGUMENT]...\n"
+        "       cellwall --version | --help\n"
+        "\n"
+        "Commands:\n",
+        out);
+    for (size_t i = 0; i < N_ELEMENTS(commands); i++)
+        fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\n\"cellwall COMMAND --help\" describes a command.\n", out);
+}
+
+static int
+run_command(char *const *argv)
+{
+    for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
+        if (strcmp(argv[0], commands[i]->name) == 0)
+            return commands[i]->run(argv + 1);
+    }
+    log_line("unknown command %s; \"cellwall --help\" lists them", argv[0]);
+    return EXIT_STATUS_USAGE;
+}
+
+int
+main(int argc, char **argv)
+{
+    int status = EXIT_STATUS_OK;
+
+    if (argc < 2) {
+        log_line("a command is missing; \"cellwall --help\" lists them");
+        return EXIT_STATUS_USAGE;
+    }
+    if (strcmp(argv[1], "--version") == 0)
+        puts("cellwall " CELLWALL_VERSION);
+    else if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        print_help(stdout);
+    else
+        status = run_command(argv + 1);
+    if (fflush(stdout) != 0 && status == EXIT_STATUS_OK)
+        status = EXIT_STATUS_FAILED;
+    return status;
+}

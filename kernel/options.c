@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/options.h"
+
+#include <string.h>
+
+#include "protocol/error.h"
+
+#define HELP_COLUMN 12
+
+/* One argument of the command line, taken apart. */
+struct parsed {
+    const struct option_spec *spec; /* NULL: not in the table */
+    const char *value; /* after "=" or "-f", or NULL */
+    bool help;
+};
+
+static struct parsed
+parse_long(const struct option_spec *specs, size_t count, const char *text)
+{
+    size_t length = strcspn(text, "=");
+    struct parsed parsed = { .value = text[length] == '=' ? text + length + 1 : NULL };
+
+    parsed.help = strcmp(text, "help") == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (strlen(specs[i].name) == length && memcmp(specs[i].name, text, length) == 0)
+            parsed.spec = &specs[i];
+    }
+    return parsed;
+}
+
+static struct parsed
+parse_short(const struct option_spec *specs, size_t count, const char *text)
+{
+    struct parsed parsed = { .value = text[1] != '\0' ? text + 1 : NULL };
+
+    parsed.help = strcmp(text, "h") == 0;
+    for (size_t i = 0; i < count; i++) {
+        if (specs[i].letter == text[0])
+            parsed.spec = &specs[i];
+    }
+    return parsed;
+}
+
+static bool
+choice_is_known(const char *choices, const char *value)
+{
+    size_t length = strlen(value);
+
+    for (const char *at = choices; length > 0; at++) {
+        size_t n = strcspn(at, "|");
+
+        if (n == length && memcmp(at, value, n) == 0)
+            return true;
+        at += n;
+        if (*at == '\0')
+            break;
+    }
+    return false;
+}
+
+static int
+store(void *target, const struct option_spec *spec, const char *value, struct error *err)
+{
+    void *place = (char *)target + spec->offset;
+    struct option_list *list = place;
+
+    if (spec->kind == OPTION_FLAG) {
+        if (value != NULL)
+            return error_set(err, OPTIONS_E_USAGE, "--%s takes no value", spec->name);
+        *(bool *)place = true;
+        return 0;
+    }
+    if (value == NULL)
+        return error_set(err, OPTIONS_E_USAGE, "--%s needs a value: --%s %s", spec->name,
+                         spec->name, spec->argument);
+    if (spec->kind == OPTION_CHOICE && !choice_is_known(spec->choices, value))
+        return error_set(err, OPTIONS_E_USAGE, "--%s %s: it must be one of %s",
+                         spec->name, value, spec->choices);
+    if (spec->kind != OPTION_LIST) {
+        *(const char **)place = value;
+        return 0;
+    }
+    if (list->count == OPTION_LIST_MAX)
+        return error_set(err, OPTIONS_E_USAGE, "--%s: given more than %d times",
+                         spec->name, OPTION_LIST_MAX);
+    list->items[list->count++] = value;
+    return 0;
+}
+
+int
+options_parse(void *target, const struct option_spec *specs, size_t count,
+              char *const *argv, size_t *unknown_count, struct error *err)
+{
+    size_t unknown = 0;
+
+    for (; *argv != NULL; argv++) {
+        const char *text = *argv;
+        struct parsed parsed = { 0 };
+        int r;
+
+        if (strncmp(text, "--", 2) == 0)
+            parsed = parse_long(specs, count, text + 2);
+        else if (text[0] == '-' && text[1] != '\0')
+            parsed = parse_short(specs, count, text + 1);
+        if (parsed.help)
+            return OPTIONS_E_HELP;
+        if (parsed.spec == NULL) {
+            if (unknown_count == NULL)
+                return error_set(err, OPTIONS_E_USAGE, "unknown argument %s", text);
+            unknown++;
+            continue;
+        }
+        if (parsed.spec->kind != OPTION_FLAG && parsed.value == NULL && argv[1] != NULL)
+            parsed.value = *++argv;
+        r = store(target, parsed.spec, parsed.value, err);
+        if (r != 0)
+            return r;
+    }
+    if (unknown_count != NULL)
+        *unknown_count = unknown;
+    return 0;
+}
+
+static void
+print_help(FILE *out, const char *help)
+{
+    while (*help != '\0') {
+        size_t n = strcspn(help, "\n");
+
+        fprintf(out, "%*s%.*s\n", HELP_COLUMN, "", (int)n, help);
+        help += n;
+        if (*help == '\n')
+            help++;
+    }
+}
+
+void
+options_print(FILE *out, const struct option_spec *specs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        fputs("      ", out);
+        if (specs[i].letter != 0)
+            fprintf(out, "-%c, ", specs[i].letter);
+        fprintf(out, "--%s", specs[i].name);
+        if (specs[i].choices != NULL)
+            fprintf(out, " %s", specs[i].choices);
+        else if (specs[i].argument != NULL)
+            fprintf(out, " %s", specs[i].argument);
+        fputc('\n', out);
+        print_help(out, specs[i].help);
+    }
+    fputs("      -h, --help\n", out);
+    print_help(out, "Print this text and exit.");
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * watch - signals and the end of the parent, as events of the loop
+ */
+#ifndef KERNEL_WATCH_H
+#define KERNEL_WATCH_H
+
+struct error;
+struct kernel;
+struct loop;
+struct watch; /* opaque */
+
+enum { WATCH_E_ORPHAN = 1 }; /* the parent has ended already */
+
+/* Blocks SIGINT, SIGTERM and SIGHUP and ignores SIGPIPE, for the whole process: call it
+ * before there are threads. */
+void watch_prepare(void);
+
+/* SIGINT interrupts KERNEL; SIGTERM, SIGHUP, and the end of the process that the
+ * environment variable JPY_PARENT_PID names, stop it. LOOP and KERNEL are borrowed. 0,
+ * WATCH_E_ORPHAN, < 0. */
+int watch_create(struct watch **ret, struct loop *loop, struct kernel *kernel,
+                 struct error *err);
+void watch_destroy(struct watch *watch); /* NULL is allowed */
+
+#endif
