@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MIT
+"""IPython's shell as notebooks know it.
+
+Libraries look at the name of the class, and some at this module's, to find out whether
+they run in a notebook.
+"""
+
+from __future__ import annotations
+
+import bdb
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import _cellwall
+from IPython.core import page, payloadpage
+from IPython.core.autocall import ExitAutocall
+from IPython.core.events import EventManager, available_events
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Any as AnyTrait
+from traitlets import Instance, Type
+from traitlets.config import Config
+
+from . import content, forks, interrupts, requests
+from .compiler import CellCompiler
+from .display import FrameDisplayHook, FramePublisher
+
+_TERMINATE_SECONDS = 1.0
+_EVENT_LOOPS = (None, "", "inline", "asyncio", "agg", "nbagg", "widget", "ipympl")
+
+
+class UserEvents(EventManager):
+    """Callbacks are user code: an interrupt may stop them."""
+
+    def trigger(self, event: str, *args: Any, **kwargs: Any) -> None:
+        interrupts.call(super().trigger, event, *args, **kwargs)
+
+
+class Exiter(ExitAutocall):
+    """`exit` and `quit`, with ipykernel's option to keep the kernel."""
+
+    def __call__(self, keep_kernel: bool = False) -> None:
+        self._ip.keepkernel_on_exit = keep_kernel
+        self._ip.ask_exit()
+
+
+class ZMQInteractiveShell(InteractiveShell):
+    """The shell of one context."""
+
+    displayhook_class = Type(FrameDisplayHook)
+    display_pub_class = Type(FramePublisher)
+    compiler_class = Type(CellCompiler)
+    exiter = Instance(ExitAutocall)
+    kernel = AnyTrait()
+
+    keepkernel_on_exit = False
+    shown_error: BaseException | None = None
+    """The last exception that was shown as an error."""
+    shown_traceback: list[str] = []
+
+    def _exiter_default(self) -> ExitAutocall:
+        return Exiter(self)
+
+    # What the base class would do for a terminal.
+
+    def init_environment(self) -> None:
+        """Tells subprocesses that colours are shown, and that there is no pager."""
+        os.environ.update(
+            TERM="xterm-color",
+            CLICOLOR="1",
+            FORCE_COLOR="1",
+            CLICOLOR_FORCE="1",
+            PAGER="cat",
+            GIT_PAGER="cat",
+        )
+        if not os.environ.get("MPLBACKEND"):
+            os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+
+    def init_virtualenv(self) -> None:
+        """Does nothing: the environment is the interpreter's own."""
+
+    def init_hooks(self) -> None:
+        super().init_hooks()
+        self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+
+    def init_events(self) -> None:
+        super().init_events()
+        events = UserEvents(self, available_events)
+        events.callbacks = self.events.callbacks
+        self.events = events
+
+    def enable_gui(self, gui: str | None = None) -> None:
+        """There are no windows; the backends that draw into the notebook need no loop."""
+        if gui not in _EVENT_LOOPS:
+            raise RuntimeError(f"no event loop for {gui!r}: there is no display here")
+        self.active_eventloop = gui
+
+    def ask_exit(self) -> None:
+        """Asks the frontend to end the kernel."""
+        self.payload_manager.write_payload(
+            {"source": "ask_exit", "keepkernel": self.keepkernel_on_exit}
+        )
+
+    def set_next_input(self, text: str, replace: bool = False) -> None:
+        """Asks the frontend to put TEXT into the next cell, or to replace this one."""
+        self.payload_manager.write_payload(
+            {"source": "set_next_input", "text": text, "replace": replace}
+        )
+
+    # Commands of the operating system.
+
+    def system(self, cmd: str) -> None:
+        """Runs a command whose output goes to fds 1 and 2."""
+        command = self.var_expand(cmd, depth=1)
+        process = subprocess.Popen(
+            command, shell=True, executable=os.environ.get("SHELL")
+        )
+        try:
+            status = process.wait()
+        except BaseException:
+            _end_process(process)
+            raise
+        finally:
+            self.user_ns["_exit_code"] = process.returncode
+        # The shell reports the signal that ended a command as 128 and its number.
+        self.user_ns["_exit_code"] = 128 - status if status > 128 else status
+
+    system_raw = system_piped = system
+
+    def getoutput(self, cmd: str, split: bool = True, depth: int = 0) -> Any:
+        interrupts_before = interrupts.delivered
+        output = super().getoutput(cmd, split=split, depth=depth + 1)
+        if interrupts.delivered != interrupts_before:
+            raise KeyboardInterrupt  # IPython makes an empty output of it
+        return output
+
+    # Errors.
+
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        self.shown_error = evalue
+        self.shown_traceback = [str(line) for line in stb]
+        if forks.is_child:
+            print("\n".join(self.shown_traceback), file=sys.stderr)
+            return
+        name = getattr(etype, "__name__", str(etype))
+        message = content.error_content(
+            name, content.describe(evalue), self.shown_traceback
+        )
+        _cellwall.send(
+            _cellwall.ERROR, requests.current().number, content.encode(message)
+        )
+
+    def show_usage_error(self, exc: BaseException) -> None:
+        self._showtraceback(type(exc), exc, [f"UsageError: {exc}"])
+
+    def show_plain(self, error: BaseException) -> None:
+        """Shows ERROR in Python's own way."""
+        text = traceback.format_exception(type(error), error, error.__traceback__)
+        self._showtraceback(type(error), error, "".join(text).splitlines())
+
+    def _get_exc_info(self, exc_tuple: Any = None) -> Any:
+        etype, value, tb = super()._get_exc_info(exc_tuple)
+        tb = _without_machinery(tb)
+        if not isinstance(value, BaseException):
+            return etype, value, tb
+        return etype, value.with_traceback(tb), tb
+
+    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        exc_tuple = args[0] if args else kwargs.get("exc_tuple")
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if _has_group(error):
+            # IPython prints these instead of handing them on.
+            self._get_exc_info(exc_tuple)
+            self.show_plain(error)
+        else:
+            super().showtraceback(*args, **kwargs)
+
+    def debugger(self, force: bool = False) -> None:
+        interrupts.call(super().debugger, force)
+
+    # Running cells.
+
+    async def run_code(
+        self, code_obj: Any, result: Any = None, *, async_: bool = False
+    ) -> bool:
+        """Runs one piece of a cell; True: it failed, and the error was shown."""
+        __tracebackhide__ = "__ipython_bottom__"
+        hook, sys.excepthook = sys.excepthook, self.excepthook
+        self.sys_excepthook = hook
+        try:
+            if async_:
+                coroutine = eval(code_obj, self.user_global_ns, self.user_ns)
+                await interrupts.UserCoroutine(coroutine)
+            else:
+                interrupts.call(exec, code_obj, self.user_global_ns, self.user_ns)
+        except BaseException as error:
+            if forks.is_child:
+                forks.leave_child(error)
+            sys.excepthook = hook
+            if result is not None:
+                result.error_in_exec = error
+            self._show_failure(error)
+            return True
+        finally:
+            sys.excepthook = hook
+        if forks.is_child:
+            forks.leave_child(None)
+        return False
+
+    def _show_failure(self, error: BaseException) -> None:
+        if isinstance(error, SystemExit):
+            self.showtraceback(exception_only=True)
+            warnings.warn("To exit: use 'exit', 'quit', or Ctrl-D.", stacklevel=1)
+        elif isinstance(error, bdb.BdbQuit):
+            pass  # the user left the debugger, and knows
+        elif isinstance(error, self.custom_exceptions):
+            self.CustomTB(type(error), error, error.__traceback__)
+        else:
+            self.showtraceback(running_compiled_code=True)
+
+    async def run_request(
+        self,
+        code: str,
+        *,
+        execution_count: int,
+        store_history: bool,
+        silent: bool,
+        cell_id: str | None,
+    ) -> BaseException | None:
+        """Runs a cell as `run_cell` does, and returns what it raised."""
+        self.execution_count = execution_count if store_history else execution_count + 1
+        self._align_history()
+        problem = None
+        try:
+            transformed = self.transform_cell(code)
+        except Exception:
+            transformed, problem = code, sys.exc_info()
+        options = {"cell_id": cell_id} if _TAKES_CELL_ID else {}
+        result, failure = None, None
+        try:
+            result = await self.run_cell_async(
+                code,
+                store_history=store_history,
+                silent=silent,
+                transformed_cell=transformed,
+                preprocessing_exc_tuple=problem,
+                **options,
+            )
+            failure = result.error_before_exec or result.error_in_exec
+        except BaseException as error:  # before or behind the cell itself
+            failure = error
+        for event, arguments in (("post_execute", ()), ("post_run_cell", (result,))):
+            if event == "post_run_cell" and (silent or result is None):
+                continue
+            try:
+                self.events.trigger(event, *arguments)
+            except KeyboardInterrupt as error:
+                failure = failure or error
+        return failure
+
+    def _align_history(self) -> None:
+        """The server counts; after a restart of the interpreter it counts on."""
+        inputs = self.history_manager.input_hist_parsed
+        missing = self.execution_count - len(inputs)
+        inputs.extend([""] * missing)
+        raw = self.history_manager.input_hist_raw
+        raw.extend([""] * (self.execution_count - len(raw)))
+
+
+_TAKES_CELL_ID = (
+    "cell_id" in inspect.signature(InteractiveShell.run_cell_async).parameters
+)
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    """Ends a command that was interrupted; as a rule the signal has reached it too."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        try:
+            process.wait(_TERMINATE_SECONDS if number != signal.SIGINT else 0)
+            return
+        except subprocess.TimeoutExpired:
+            process.send_signal(number)
+    process.wait()
+
+
+def _without_machinery(tb: Any) -> Any:
+    """Leaves one frame of ours in front, because IPython hides one, and none behind."""
+    run_code = ZMQInteractiveShell.run_code.__code__
+    if tb is not None and tb.tb_frame.f_code is run_code:
+        while tb.tb_next is not None and (
+            interrupts.is_machinery(tb.tb_next.tb_frame.f_code)
+        ):
+            tb = tb.tb_next
+    entry = tb
+    while entry is not None and entry.tb_next is not None:
+        if interrupts.is_machinery(entry.tb_next.tb_frame.f_code):
+            entry.tb_next = entry.tb_next.tb_next
+        else:
+            entry = entry.tb_next
+    return tb
+
+
+def _has_group(error: BaseException | None) -> bool:
+    """Whether ERROR or what led to it is an exception group."""
+    group = getattr(__builtins__, "BaseExceptionGroup", None)
+    if isinstance(__builtins__, dict):
+        group = __builtins__.get("BaseExceptionGroup")
+    seen: set[int] = set()
+    while group is not None and error is not None and id(error) not in seen:
+        if isinstance(error, group):
+            return True
+        seen.add(id(error))
+        error = error.__context__
+    return False
+
+
+def make_shell() -> ZMQInteractiveShell:
+    """The shell, without anything of the user's configuration."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryManager.hist_file = ":memory:"
+    config.IPKernelApp.parent_appname = "cellwall"  # tqdm looks for this section
+    shell = ZMQInteractiveShell.instance(config=config)
+    session = os.environ.get("JPY_SESSION_NAME")
+    if session is not None:
+        shell.user_ns["__session__"] = session
+        shell.user_ns_hidden["__session__"] = session
+    return shell
