@@ -27,7 +27,7 @@ import zmq
 
 DELIMITER = b"<IDS|MSG>"
 CHANNELS = ("shell", "control", "stdin", "hb", "iopub")
-TIMEOUT_S = 60.0  # for what must come; never reached when all is well
+TIMEOUT_S = 30.0  # for what must come; never reached when all is well
 
 
 class NothingCame(AssertionError):

@@ -87,7 +87,10 @@ def test_every_request_is_framed_by_busy_and_idle(client: Client, channel: str) 
         ("is_complete_request", {"code": "1"}),
         ("complete_request", {"code": "pri", "cursor_pos": 3}),
         ("inspect_request", {"code": "print", "cursor_pos": 3}),
-        ("history_request", {"hist_access_type": "tail", "n": 1, "raw": True}),
+        (
+            "history_request",
+            {"hist_access_type": "tail", "n": 1, "raw": True, "output": False},
+        ),
     ]:
         if channel == "control" and msg_type != "kernel_info_request":
             continue
