@@ -90,7 +90,9 @@ on_status(struct init *init)
 
     while (!init->started) {
         n = recv(SANDBOX_INIT_STATUS, &failure, sizeof failure, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
+        /* A runner that ended without reading our go resets the socket once; its word is
+         * still there. */
+        if (n < 0 && (errno == EINTR || errno == ECONNRESET))
             continue;
         if (n < 0 && errno == EAGAIN)
             return;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * box - starts real sandboxes for tests and reads what they report
+ *
+ * Failures of the harness itself end the test (cmocka assertions).
+ */
+#ifndef TESTS_SANDBOX_BOX_H
+#define TESTS_SANDBOX_BOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "contexts/sandbox/control.h"
+#include "contexts/sandbox/spec.h"
+#include "protocol/buffer.h"
+#include "protocol/error.h"
+
+#define BOX_MOUNTS_MAX 32
+#define BOX_SKIPPED 77 /* exit status of a test that cannot run here */
+
+/* A spec under construction: the system read-only, a small /tmp, the directory WORKSPACE
+ * writable at /work and as working directory, the probe at /probe, the real policy. */
+struct box_spec {
+    struct sandbox_spec spec;
+    struct sandbox_mount mounts[BOX_MOUNTS_MAX];
+    struct buffer policy; /* owned */
+};
+
+void box_spec_init(struct box_spec *box, const char *workspace, const char *const *argv);
+void box_spec_mount(struct box_spec *box, struct sandbox_mount mount);
+void box_spec_fini(struct box_spec *box);
+
+struct box {
+    int pidfd; /* init's */
+    int control; /* our end; -1: closed */
+    int channel;
+    int output; /* stdout and stderr, one pipe */
+    int result; /* of sandbox_spawn */
+    struct error error;
+};
+
+/* Spawns; BOX->result tells. With a result of 0 everything in BOX is open. */
+void box_start(struct box *box, const struct sandbox_spec *spec);
+
+/* Waits for the next report. False: init is gone. */
+bool box_report(struct box *box, struct control_report *ret);
+void box_expect(struct box *box, enum control_report_kind kind,
+                struct control_report *ret); /* RET may be NULL */
+void box_command(struct box *box, enum control_command_kind kind, int signal);
+
+/* Appends output until something ends with LINE and a newline. */
+void box_output_until(struct box *box, const char *line, struct buffer *ret);
+/* Appends all output, until every process that could write has ended. */
+void box_output_all(struct box *box, struct buffer *ret);
+
+/* Closes the control socket, waits for init's end, and proves that nobody is left who
+ * holds the output pipe. */
+void box_end(struct box *box);
+
+/* Hands BOX over to another process: its control socket, channel and output, not init's
+ * pidfd. */
+bool box_pass(int socket, const struct box *box);
+bool box_receive(int socket, struct box *ret);
+
+/* Runs to the end: STARTED, EXITED, end. Returns the runner's wait status. */
+int box_run(const struct sandbox_spec *spec, struct buffer *output);
+
+/* True when TEXT has LINE as a whole line. */
+bool box_has_line(const struct buffer *text, const char *line);
+
+const char *box_probe_path(void);
+
+/* A directory of the test's own under the temporary directory; mode 0755. */
+void box_make_workspace(char ret[64]);
+void box_remove_workspace(const char *path);
+
+/* The first argument chooses who runs the tests: "root" (ids of its own) or "user" (an
+ * ordinary user, dropped to when root). Returns 0, or the status to exit with, after
+ * having said why. */
+int box_become(int argc, char **argv);
+bool box_is_user(void);
+
+#endif
