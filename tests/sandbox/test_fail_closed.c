@@ -74,7 +74,7 @@ must_fail(const char *name)
     {                                                                                    \
         return must_fail(#name) ? (result) - 1 : __real_##name arguments;                \
     }
-#include "tests/sandbox/wrapped.h"
+#include "tests/sandbox/wrapped.def"
 
 struct fixture {
     char workspace[64];
