@@ -8,6 +8,7 @@ they run in a notebook.
 from __future__ import annotations
 
 import bdb
+import builtins
 import inspect
 import os
 import signal
@@ -160,25 +161,31 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def show_plain(self, error: BaseException) -> None:
         """Shows ERROR in Python's own way."""
-        text = traceback.format_exception(type(error), error, error.__traceback__)
-        self._showtraceback(type(error), error, "".join(text).splitlines())
+        tb = _without_machinery(error.__traceback__)
+        text = "".join(traceback.format_exception(type(error), error, tb))
+        self._showtraceback(type(error), error, text.splitlines())
 
     def _get_exc_info(self, exc_tuple: Any = None) -> Any:
         etype, value, tb = super()._get_exc_info(exc_tuple)
-        tb = _without_machinery(tb)
-        if not isinstance(value, BaseException):
-            return etype, value, tb
-        return etype, value.with_traceback(tb), tb
+        return etype, value, _without_machinery(tb)
 
-    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
-        exc_tuple = args[0] if args else kwargs.get("exc_tuple")
-        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
-        if _has_group(error):
-            # IPython prints these instead of handing them on.
+    def showtraceback(
+        self,
+        exc_tuple: Any = None,
+        filename: Any = None,
+        tb_offset: Any = None,
+        **options: Any,
+    ) -> None:
+        _, error, tb = exc_tuple or sys.exc_info()
+        without = _without_machinery(tb)
+        if without is not tb:
+            tb_offset = 0  # IPython would leave out the first frame as its own
+        if _has_group(error) or (without is None and tb is not None):
+            # IPython prints a group instead of handing it on, and needs some frame.
             self._get_exc_info(exc_tuple)
             self.show_plain(error)
         else:
-            super().showtraceback(*args, **kwargs)
+            super().showtraceback(exc_tuple, filename, tb_offset, **options)
 
     def debugger(self, force: bool = False) -> None:
         interrupts.call(super().debugger, force)
@@ -289,12 +296,10 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
 
 
 def _without_machinery(tb: Any) -> Any:
-    """Leaves one frame of ours in front, because IPython hides one, and none behind."""
-    run_code = ZMQInteractiveShell.run_code.__code__
-    if tb is not None and tb.tb_frame.f_code is run_code:
-        while tb.tb_next is not None and (
-            interrupts.is_machinery(tb.tb_next.tb_frame.f_code)
-        ):
+    """TB from the first frame of user code on, without the handler of interrupts."""
+    if tb is not None and tb.tb_frame.f_code is ZMQInteractiveShell.run_code.__code__:
+        tb = tb.tb_next
+        while tb is not None and interrupts.is_machinery(tb.tb_frame.f_code):
             tb = tb.tb_next
     entry = tb
     while entry is not None and entry.tb_next is not None:
@@ -307,9 +312,7 @@ def _without_machinery(tb: Any) -> Any:
 
 def _has_group(error: BaseException | None) -> bool:
     """Whether ERROR or what led to it is an exception group."""
-    group = getattr(__builtins__, "BaseExceptionGroup", None)
-    if isinstance(__builtins__, dict):
-        group = __builtins__.get("BaseExceptionGroup")
+    group = getattr(builtins, "BaseExceptionGroup", None)
     seen: set[int] = set()
     while group is not None and error is not None and id(error) not in seen:
         if isinstance(error, group):
