@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -351,6 +352,37 @@ test_runner_has_no_rights_and_four_descriptors(void **state)
     assert_true(box_has_line(&f->output, line));
 }
 
+/* Landlock's version that can scope abstract sockets. */
+static bool
+landlock_scopes_sockets(void)
+{
+    return syscall(SYS_landlock_create_ruleset, NULL, 0, 1) >= 6;
+}
+
+static void
+test_host_network_reaches_the_host_but_not_its_abstract_sockets(void **state)
+{
+    struct fixture *f = *state;
+    struct box_spec box;
+    char port[16], error[32];
+    int tcp, number, abstract = listen_abstract();
+
+    tcp = listen_tcp(&number);
+    snprintf(port, sizeof port, "%d", number);
+    const char *const argv[] = { "/probe", "refused", port, ABSTRACT_NAME, "/x", NULL };
+    box_spec_init(&box, f->workspace, argv);
+    box.spec.network = SANDBOX_NETWORK_HOST;
+    assert_int_equal(buffer_append_text(&f->output, "\n"), 0);
+    assert_int_equal(box_run(&box.spec, &f->output), 0);
+    box_spec_fini(&box);
+    answer(f, "refuse_host_tcp4", error);
+    assert_string_equal(error, "done");
+    answer(f, "refuse_abstract_socket", error);
+    assert_string_equal(error, landlock_scopes_sockets() ? "EPERM" : "done");
+    close(tcp);
+    close(abstract);
+}
+
 /* Root's files in the workspace would be the runner's: so the crafted file lies in a
  * read-only mount, with its owner. */
 static void
@@ -389,6 +421,9 @@ main(int argc, char **argv)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_setuid_programs_gain_nothing, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(
+            test_host_network_reaches_the_host_but_not_its_abstract_sockets, setup,
+            teardown),
     };
     int status = box_become(argc, argv);
 
