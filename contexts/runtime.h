@@ -16,11 +16,11 @@
  *     language_info  object: Jupyter's, as far as it is known without the interpreter
  *     preload        array of strings, or nothing: what a zygote imports ahead
  *     features       object, or nothing: the runner's own
- *     probe          array of strings, null or nothing: a command for the host that
- * prints what an interpreter is and needs
+ *     probe          array of strings, null or nothing: a command for the host
  *
- * In argv, mounts and probe "{interpreter}" stands for the interpreter's path and
- * "{runtime}" for the runtime's folder. Other members are refused.
+ * In argv, env, mounts and probe "{interpreter}" stands for the interpreter's path and
+ * "{runtime}" for the runtime's folder. Other members are refused. Probe prints what an
+ * interpreter is and needs, as a JSON object.
  */
 #ifndef CONTEXTS_RUNTIME_H
 #define CONTEXTS_RUNTIME_H

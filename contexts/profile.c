@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+#include "contexts/profile.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "contexts/context.h"
+#include "contexts/profile_parts.h"
+#include "contexts/runtime.h"
+#include "contexts/sandbox/policy.h"
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+
+#define HOSTNAME "cellwall"
+#define PROGRAM_BYTES_MAX ((size_t)64 * 1024)
+
+#define MIB ((uint64_t)1024 * 1024)
+#define NOTEBOOK_PROCESSES 4096
+#define NOTEBOOK_OPEN_FILES 4096
+#define NOTEBOOK_TMP_BYTES (2048 * MIB)
+#define NOTEBOOK_TMP_INODES 131072
+#define NOTEBOOK_OUTPUT_BYTES (64 * MIB)
+
+CLEANUP_DEFINE(struct profile, profile_destroy);
+
+struct context_limits
+context_limits_notebook(void)
+{
+    struct context_limits limits = {
+        .sandbox = { .processes = NOTEBOOK_PROCESSES, .open_files = NOTEBOOK_OPEN_FILES },
+        .tmp_bytes = NOTEBOOK_TMP_BYTES,
+        .tmp_inodes = NOTEBOOK_TMP_INODES,
+        .output_bytes = NOTEBOOK_OUTPUT_BYTES,
+    };
+    struct rlimit ours;
+
+    if (getrlimit(RLIMIT_NOFILE, &ours) == 0 && ours.rlim_max < NOTEBOOK_OPEN_FILES)
+        limits.sandbox.open_files = ours.rlim_max;
+    return limits;
+}
+
+int
+profile_texts_add(struct profile_texts *texts, char *text)
+{
+    if (text == NULL)
+        return -ENOMEM;
+    if (texts->count + 1 >= texts->capacity) {
+        size_t capacity = texts->capacity == 0 ? 32 : 2 * texts->capacity;
+        char **items = reallocarray(texts->items, capacity, sizeof *items);
+
+        if (items == NULL) {
+            free(text);
+            return -ENOMEM;
+        }
+        texts->items = items;
+        texts->capacity = capacity;
+    }
+    texts->items[texts->count++] = text;
+    texts->items[texts->count] = NULL;
+    return 0;
+}
+
+static void
+texts_fini(struct profile_texts *texts)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        free(texts->items[i]);
+    free(texts->items);
+}
+
+const char *
+profile_keep(struct profile *profile, const char *text)
+{
+    if (profile_texts_add(&profile->kept, strdup(text)) < 0)
+        return NULL;
+    return profile->kept.items[profile->kept.count - 1];
+}
+
+int
+profile_add_mount(struct profile *profile, const struct sandbox_mount *mount,
+                  struct error *err)
+{
+    struct sandbox_mount *ret = &profile->mounts[profile->spec.mount_count];
+
+    if (profile->spec.mount_count == SANDBOX_MOUNTS_MAX)
+        return error_set(err, PROFILE_E_OPTIONS,
+                         "more than %d mounts are needed: too many hidden entries in %s? "
+                         "Start below it",
+                         SANDBOX_MOUNTS_MAX, profile->home);
+    *ret = *mount;
+    ret->target = profile_keep(profile, mount->target);
+    if (mount->source != NULL)
+        ret->source = profile_keep(profile, mount->source);
+    if (ret->target == NULL || (mount->source != NULL && ret->source == NULL))
+        return -ENOMEM;
+    profile->spec.mount_count++;
+    return 0;
+}
+
+bool
+profile_is_within(const char *path, const char *ancestor)
+{
+    size_t length = strlen(ancestor);
+
+    if (length == 1) /* "/" */
+        return true;
+    return strncmp(path, ancestor, length) == 0 &&
+           (path[length] == '\0' || path[length] == '/');
+}
+
+/* HOME must be a path that a made-up passwd and a tmpfs can take. */
+static bool
+is_usable_home(const char *path)
+{
+    return path[0] == '/' && strpbrk(path, ":\n") == NULL &&
+           profile_check_directory(path, NULL) == 0;
+}
+
+static int
+find_home(struct profile *profile)
+{
+    const char *home = getenv("HOME");
+    const struct passwd *user;
+
+    if (home == NULL || home[0] == '\0') {
+        user = getpwuid(geteuid());
+        home = user == NULL ? "" : user->pw_dir;
+    }
+    profile->home = realpath(home, NULL);
+    if (profile->home == NULL && errno == ENOMEM)
+        return -ENOMEM;
+    if (profile->home == NULL || !is_usable_home(profile->home)) {
+        free(profile->home);
+        profile->home = strdup(PROFILE_HOME);
+    }
+    return profile->home == NULL ? -ENOMEM : 0;
+}
+
+static int
+find_directory(struct profile *profile, const char *directory, struct error *err)
+{
+    struct stat st;
+
+    if (directory == NULL || directory[0] != '/')
+        return error_set(err, PROFILE_E_OPTIONS,
+                         "the directory must be an absolute path");
+    profile->directory = realpath(directory, NULL);
+    if (profile->directory == NULL && errno == ENOMEM)
+        return -ENOMEM;
+    if (profile->directory == NULL || stat(profile->directory, &st) < 0)
+        return error_set(err, PROFILE_E_OPTIONS, "directory %.300s: %s", directory,
+                         strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return error_set(err, PROFILE_E_OPTIONS, "%.300s is not a directory", directory);
+    return profile_check_directory(profile->directory, err);
+}
+
+static int
+add_arguments(struct profile *profile, const struct runtime *runtime, struct error *err)
+{
+    for (char **word = runtime->argv; *word != NULL; word++) {
+        char *expanded;
+        int r = runtime_expand(&expanded, runtime, profile->interpreter, *word, err);
+
+        if (r != 0)
+            return r < 0 ? r : PROFILE_E_OPTIONS;
+        r = profile_texts_add(&profile->argv, expanded);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* Said here, because "no such file" from inside would send people looking outside. */
+static int
+check_program(const struct profile *profile, struct error *err)
+{
+    const char *program = profile->argv.items[0];
+
+    for (size_t i = 0; i < profile->spec.mount_count; i++) {
+        const struct sandbox_mount *mount = &profile->mounts[i];
+
+        if ((mount->kind == SANDBOX_MOUNT_BIND_RO ||
+             mount->kind == SANDBOX_MOUNT_BIND_RW ||
+             mount->kind == SANDBOX_MOUNT_SYMLINK) &&
+            profile_is_within(program, mount->target))
+            return 0;
+    }
+    return error_set(err, PROFILE_E_OPTIONS,
+                     "%.300s is not in any folder that a context sees: its installation "
+                     "must be one of the mounts",
+                     program);
+}
+
+static int
+fill(struct profile *profile, const struct context_options *options, struct error *err)
+{
+    int r;
+
+    r = runtime_find_interpreter(&profile->interpreter, options->runtime,
+                                 options->interpreter, err);
+    if (r != 0)
+        return r < 0 ? r : PROFILE_E_OPTIONS;
+    if ((r = find_home(profile)) != 0 ||
+        (r = find_directory(profile, options->directory, err)) != 0 ||
+        (r = add_arguments(profile, options->runtime, err)) != 0 ||
+        (r = profile_add_mounts(profile, options, err)) != 0 ||
+        (r = check_program(profile, err)) != 0 ||
+        (r = profile_add_variables(profile, options, err)) != 0)
+        return r;
+    return sandbox_policy_compile(&profile->program, err);
+}
+
+int
+profile_create(struct profile **ret, const struct context_options *options,
+               struct error *err)
+{
+    CLEANUP(profile_destroyp) struct profile *profile = calloc(1, sizeof *profile);
+    int r;
+
+    if (profile == NULL)
+        return -ENOMEM;
+    buffer_init(&profile->program, PROGRAM_BYTES_MAX);
+    r = fill(profile, options, err);
+    if (r != 0)
+        return r;
+    profile->spec.argv = (const char *const *)profile->argv.items;
+    profile->spec.env = (const char *const *)profile->env.items;
+    profile->spec.directory = profile->directory;
+    profile->spec.hostname = HOSTNAME;
+    profile->spec.network = options->network;
+    profile->spec.limits = options->limits.sandbox;
+    profile->spec.mounts = profile->mounts;
+    profile->spec.seccomp = buffer_slice(&profile->program);
+    *ret = profile;
+    profile = NULL;
+    return 0;
+}
+
+void
+profile_destroy(struct profile *profile)
+{
+    if (profile == NULL)
+        return;
+    texts_fini(&profile->argv);
+    texts_fini(&profile->env);
+    texts_fini(&profile->kept);
+    buffer_fini(&profile->program);
+    free(profile->home);
+    free(profile->directory);
+    free(profile->interpreter);
+    free(profile);
+}
+
+const struct sandbox_spec *
+profile_spec(const struct profile *profile)
+{
+    return &profile->spec;
+}
