@@ -5,7 +5,8 @@
  * A SOCK_SEQPACKET pair that user code never sees. Each message is one packet of exactly
  * CONTROL_BYTES, encoded field by field. When the server's end closes, init kills
  * everything and ends; that is how a context is killed, and why nothing can outlive the
- * server. The first report is STARTED or FAILED.
+ * server. The first report is STARTED or FAILED. An init that ends with a command
+ * unread makes the next read fail once with ECONNRESET: read again, its report is there.
  */
 #ifndef CONTEXTS_SANDBOX_CONTROL_H
 #define CONTEXTS_SANDBOX_CONTROL_H

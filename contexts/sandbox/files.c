@@ -171,7 +171,7 @@ sandbox_inside_content(struct sandbox_work *work, const char *content, int targe
 }
 
 static int
-empty_directory(int *ret)
+empty_filesystem(int *ret)
 {
     const unsigned attributes =
         MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
@@ -189,11 +189,30 @@ empty_directory(int *ret)
     return 0;
 }
 
+/* A home can have hundreds of directories to hide: all but the first show the first. */
+static int
+cover_directory(struct sandbox_work *work, int target)
+{
+    CLEANUP(close_fdp) int copy = -1;
+    int r;
+
+    if (work->empty < 0) {
+        r = empty_filesystem(&work->empty);
+        if (r < 0)
+            return r;
+        return sys_move_mount(work->empty, target) < 0 ? -errno : 0;
+    }
+    copy = sys_open_tree(work->empty, "",
+                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (copy < 0)
+        return -errno;
+    return sys_move_mount(copy, target) < 0 ? -errno : 0;
+}
+
 int
 sandbox_inside_hide(struct sandbox_work *work, const char *path)
 {
     CLEANUP(close_fdp) int target = -1;
-    CLEANUP(close_fdp) int cover = -1;
     struct stat st;
     int r;
 
@@ -204,10 +223,6 @@ sandbox_inside_hide(struct sandbox_work *work, const char *path)
         return r;
     if (fstat(target, &st) < 0)
         return -errno;
-    if (!S_ISDIR(st.st_mode))
-        return sandbox_inside_content(work, "", target);
-    r = empty_directory(&cover);
-    if (r < 0)
-        return r;
-    return sys_move_mount(cover, target) < 0 ? -errno : 0;
+    return S_ISDIR(st.st_mode) ? cover_directory(work, target)
+                               : sandbox_inside_content(work, "", target);
 }

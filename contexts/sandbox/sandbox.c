@@ -80,6 +80,7 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
                                    .outer_gid = getegid(),
                                    .sync = -1,
                                    .root = -1,
+                                   .empty = -1,
                                    .status = -1,
                                    .signals = -1 };
     memcpy(work->fds, fds, sizeof work->fds);

@@ -40,7 +40,8 @@ enum sandbox_mount_kind {
 enum { SANDBOX_MOUNT_OPTIONAL = 1 }; /* a missing source is no failure */
 
 /* Applied in the order given; parents of TARGET are made as needed. /proc and the minimal
- * /dev are not listed: every sandbox has them. */
+ * /dev are not listed: every sandbox has them. A TMPFS belongs to the runner; one at
+ * /dev/shm takes the place of the usual 64 MiB. */
 struct sandbox_mount {
     enum sandbox_mount_kind kind;
     unsigned flags;

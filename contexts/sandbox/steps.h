@@ -32,6 +32,7 @@ struct sandbox_work {
     gid_t outer_gid;
     int sync; /* pid 1 waits here until the spawner has done its part */
     int root; /* the new root, -1: not yet */
+    int empty; /* what hides directories, -1: not yet */
     int status; /* between runner and init, -1: not yet */
     int signals; /* init's signalfd, -1: not yet */
     mode_t umask; /* the spawner's */

@@ -115,16 +115,19 @@ setup(void **state)
     box_make_workspace(fixture.workspace);
     box_spec_init(&fixture.spec, fixture.workspace, argv);
     const struct sandbox_mount mounts[] = {
-        { .kind = SANDBOX_MOUNT_TMPFS, .target = "/home/me", .bytes = 1, .mode = 0700 },
+        { .kind = SANDBOX_MOUNT_TMPFS,
+          .target = "/home/me",
+          .bytes = 65536,
+          .inodes = 8,
+          .mode = 0700 },
         { .kind = SANDBOX_MOUNT_FILE, .target = "/home/me/.x/note", .source = "text" },
         { .kind = SANDBOX_MOUNT_SYMLINK, .target = "/link", .source = "tmp" },
         { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/share" },
+        { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/local" },
         { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/bin/env" },
     };
     for (size_t i = 0; i < N_ELEMENTS(mounts); i++)
         box_spec_mount(&fixture.spec, mounts[i]);
-    fixture.spec.mounts[fixture.spec.spec.mount_count - 5].inodes = 8;
-    fixture.spec.mounts[fixture.spec.spec.mount_count - 5].bytes = 65536;
     fixture.mounts_length = read_mounts(fixture.mounts);
     fixture.descriptors = count_descriptors();
     plan.spawner = getpid();

@@ -162,6 +162,7 @@ test_masks_hide_files_and_directories(void **state)
 {
     static const char *const cat[] = { "/probe", "cat", "/work/secret", NULL };
     static const char *const list[] = { "/probe", "list", "/work/hidden", NULL };
+    static const char *const share[] = { "/probe", "list", "/usr/share", NULL };
     char path[128];
     struct fixture *f = *state;
 
@@ -171,11 +172,13 @@ test_masks_hide_files_and_directories(void **state)
     write_workspace_file(f, "hidden/file", "nor this");
     mount_at(f, SANDBOX_MOUNT_MASK, "/work/secret", NULL);
     mount_at(f, SANDBOX_MOUNT_MASK, "/work/hidden", NULL);
+    mount_at(f, SANDBOX_MOUNT_MASK, "/usr/share", NULL);
     mount_at(f, SANDBOX_MOUNT_MASK, "/work/not-there", NULL);
 
     run(f, cat);
     run(f, list);
-    assert_int_equal(f->output.length, strlen("/work/secret:\nend\n"));
+    run(f, share);
+    assert_int_equal(f->output.length, strlen("/work/secret:\nend\nend\n"));
     assert_line(f, "/work/secret:");
     assert_line(f, "end");
 }
@@ -202,6 +205,17 @@ test_shared_memory_is_bounded(void **state)
 
     run(f, fill);
     assert_line(f, "ENOSPC 67108864");
+}
+
+static void
+test_shared_memory_can_have_another_size(void **state)
+{
+    static const char *const fill[] = { "/probe", "fill", "/dev/shm/file", NULL };
+    struct fixture *f = *state;
+
+    mount_at(f, SANDBOX_MOUNT_TMPFS, "/dev/shm", NULL);
+    run(f, fill);
+    assert_line(f, "ENOSPC 65536");
 }
 
 static void
@@ -334,6 +348,7 @@ main(int argc, char **argv)
         TEST(test_masks_hide_files_and_directories),
         TEST(test_tmpfs_is_bounded_in_bytes_and_files),
         TEST(test_shared_memory_is_bounded),
+        TEST(test_shared_memory_can_have_another_size),
         TEST(test_workspace_files_keep_their_owner),
         TEST(test_workspace_may_lie_where_only_its_owner_can_go),
         TEST(test_read_only_source_cannot_be_written),
