@@ -4,8 +4,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include "protocol/cleanup.h"
@@ -57,8 +60,16 @@ static const struct {
     { ENDPOINT_TOPIC_BYTES_MAX, IOPUB },
 };
 
+/* A socket of ipc is a file, which ZeroMQ leaves behind. */
+struct file {
+    char path[CONNECTION_ENDPOINT_BYTES]; /* empty: none */
+    dev_t device;
+    ino_t inode;
+};
+
 struct endpoint {
     void *context; /* owned */
+    struct file files[CONNECTION_PORTS]; /* owned */
     void *sockets[CONNECTION_PORTS]; /* owned */
     zmq_msg_t parts[WIRE_FRAMES_MAX]; /* owned: of the message received last */
     struct slice frames[WIRE_FRAMES_MAX]; /* the bytes of PARTS */
@@ -124,6 +135,31 @@ learn_port(void *socket, struct connection *connection, enum connection_port cha
     return connection_set_port(connection, channel, (uint16_t)port);
 }
 
+static void
+remember_file(struct file *file, const char *address)
+{
+    struct stat st;
+
+    snprintf(file->path, sizeof file->path, "%s", address + strlen("ipc://"));
+    if (stat(file->path, &st) < 0) {
+        file->path[0] = '\0';
+        return;
+    }
+    file->device = st.st_dev;
+    file->inode = st.st_ino;
+}
+
+/* Unless somebody else has taken its place, as a kernel that is started again would. */
+static void
+remove_file(const struct file *file)
+{
+    struct stat st;
+
+    if (file->path[0] != '\0' && stat(file->path, &st) == 0 &&
+        st.st_dev == file->device && st.st_ino == file->inode)
+        unlink(file->path);
+}
+
 static int
 bind_socket(struct endpoint *endpoint, struct connection *connection,
             enum connection_port channel, struct error *err)
@@ -149,6 +185,8 @@ bind_socket(struct endpoint *endpoint, struct connection *connection,
     if (zmq_bind(socket, address) != 0)
         return error_set(err, ENDPOINT_E_BIND, "cannot bind the %s socket to %s: %s",
                          connection_port_name(channel), address, zmq_strerror(errno));
+    if (connection->ipc)
+        remember_file(&endpoint->files[channel], address);
     return connection->ports[channel] == 0 ? learn_port(socket, connection, channel) : 0;
 }
 
@@ -189,6 +227,7 @@ endpoint_destroy(struct endpoint *endpoint)
     for (int channel = 0; channel < CONNECTION_PORTS; channel++) {
         if (endpoint->sockets[channel] != NULL)
             zmq_close(endpoint->sockets[channel]);
+        remove_file(&endpoint->files[channel]);
     }
     if (endpoint->context != NULL)
         zmq_ctx_term(endpoint->context);
