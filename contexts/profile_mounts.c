@@ -291,6 +291,46 @@ add_accounts(struct profile *profile, struct error *err)
     return add_file(profile, "/etc/passwd", content, err);
 }
 
+/* False when a link leads elsewhere: user code may have left one where it can write. */
+static bool
+is_real(const char *path)
+{
+    CLEANUP(freep) char *real = realpath(path, NULL);
+
+    return real != NULL && strcmp(real, path) == 0;
+}
+
+/* matplotlib looks through all fonts, for seconds, where it finds no list of them. */
+static int
+add_font_lists(struct profile *profile, struct error *err)
+{
+    CLEANUP(freep) char *pattern = NULL;
+    glob_t matches = { 0 };
+    int r = 0;
+
+    if (asprintf(&pattern, "%s/.cache/matplotlib/fontlist-*.json", profile->home) < 0) {
+        pattern = NULL;
+        return -ENOMEM;
+    }
+    if (glob(pattern, 0, NULL, &matches) == GLOB_NOSPACE)
+        r = -ENOMEM;
+    for (size_t i = 0; r == 0 && i < matches.gl_pathc; i++) {
+        char target[PATH_MAX];
+        const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_BIND_RO,
+                                             .flags = SANDBOX_MOUNT_OPTIONAL,
+                                             .target = target,
+                                             .source = matches.gl_pathv[i] };
+
+        if (!is_real(matches.gl_pathv[i]))
+            continue;
+        snprintf(target, sizeof target, "%s%s", PROFILE_MATPLOTLIB_FOLDER,
+                 strrchr(matches.gl_pathv[i], '/'));
+        r = profile_add_mount(profile, &mount, err);
+    }
+    globfree(&matches);
+    return r;
+}
+
 /* More folders that are shown read-only: the runtime's and the interpreter's. */
 struct extras {
     struct profile_texts paths; /* owned */
@@ -357,13 +397,17 @@ is_plain(const char *path)
 static int
 extras_add(struct extras *extras, const struct profile *profile, const char *path)
 {
-    CLEANUP(freep) char *plain = is_plain(path) ? strdup(path) : realpath(path, NULL);
+    CLEANUP(freep) char *real = realpath(path, NULL);
+    CLEANUP(freep) char *plain = NULL;
     char *kept;
 
-    if (plain == NULL)
+    if (real == NULL)
         return errno == ENOMEM ? -ENOMEM : 0;
-    if (path[0] != '/' || access(plain, F_OK) < 0 || shows_too_much(profile, plain) ||
-        strcmp(plain, profile->directory) == 0 ||
+    plain = strdup(is_plain(path) ? path : real);
+    if (plain == NULL)
+        return -ENOMEM;
+    if (path[0] != '/' || shows_too_much(profile, plain) ||
+        shows_too_much(profile, real) || strcmp(plain, profile->directory) == 0 ||
         is_shown_already(profile, extras, plain))
         return 0;
     kept = plain;
@@ -401,9 +445,17 @@ add_extras(struct profile *profile, const struct extras *extras, bool above_dire
 
     for (size_t i = 0; r == 0 && i < extras->paths.count; i++) {
         const char *path = extras->paths.items[i];
+        CLEANUP(freep) char *real = realpath(path, NULL);
+        const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_BIND_RO,
+                                             .flags = SANDBOX_MOUNT_OPTIONAL,
+                                             .target = path,
+                                             .source = real };
 
-        if (profile_is_within(profile->directory, path) == above_directory)
-            r = add_bind(profile, path, err);
+        if (real == NULL && errno == ENOMEM)
+            r = -ENOMEM;
+        else if (real != NULL &&
+                 profile_is_within(profile->directory, path) == above_directory)
+            r = profile_add_mount(profile, &mount, err);
     }
     return r;
 }
@@ -492,8 +544,11 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
     if ((r = add_system(profile, options, err)) != 0 ||
         (r = add_accounts(profile, err)) != 0)
         return r;
-    if (!has_home)
-        r = add_tmpfs(profile, &options->limits, profile->home, 0700, err);
+    if (!has_home) {
+        r = add_font_lists(profile, err);
+        if (r == 0)
+            r = add_tmpfs(profile, &options->limits, profile->home, 0700, err);
+    }
     if (r != 0 || (r = extras_init(&extras, profile, options, err)) != 0 ||
         (r = add_extras(profile, &extras, true, err)) != 0 ||
         (r = add_directory(profile, err)) != 0 ||

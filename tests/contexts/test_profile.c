@@ -33,6 +33,9 @@ static const struct {
     { "home/.ssh", NULL },
     { "home/.ssh/id", "key\n" },
     { "home/.netrc", "password\n" },
+    { "home/.cache", NULL },
+    { "home/.cache/matplotlib", NULL },
+    { "home/.cache/matplotlib/fontlist-v1.json", "{\"fonts\": []}\n" },
     { "home/.pyenv", NULL },
     { "home/.pyenv/token", "token\n" },
     { "home/.pyenv/3", NULL },
@@ -331,6 +334,31 @@ test_fixed_folders_are_there_and_writable(void **state)
 }
 
 static void
+test_a_list_of_fonts_is_handed_on(void **state)
+{
+    struct fixture *f = *state;
+
+    shell(f, "cd $MPLCONFIGDIR; cat fontlist-v1.json; echo x > fontlist-v1.json");
+    assert_non_null(strstr(f->output, "{\"fonts\": []}\n"));
+    assert_non_null(strstr(f->output, "Read-only"));
+}
+
+static void
+test_a_link_that_was_left_to_be_followed_is_not(void **state)
+{
+    struct fixture *f = *state;
+    const char *const mounts[] = { at(f, "home/project/home"), NULL };
+
+    assert_int_equal(
+        symlink("../../.ssh/id", at(f, "home/.cache/matplotlib/fontlist-v2.json")), 0);
+    assert_int_equal(symlink("..", at(f, "home/project/home")), 0);
+    f->options.mounts = mounts;
+    shell(f, "ls $MPLCONFIGDIR; ls -A ~ home/");
+    assert_null(strstr(f->output, "v2"));
+    assert_null(strstr(f->output, "diary"));
+}
+
+static void
 test_the_runtime_is_shown_read_only_at_its_own_path(void **state)
 {
     struct fixture *f = *state;
@@ -572,6 +600,8 @@ main(void)
         TEST(test_the_system_is_read_only_and_etc_holds_only_what_is_listed),
         TEST(test_names_are_looked_up_only_with_a_network),
         TEST(test_fixed_folders_are_there_and_writable),
+        TEST(test_a_list_of_fonts_is_handed_on),
+        TEST(test_a_link_that_was_left_to_be_followed_is_not),
         TEST(test_the_runtime_is_shown_read_only_at_its_own_path),
         TEST(test_no_variable_passes_that_is_not_listed),
         TEST(test_the_runtime_and_then_the_options_replace_variables),
