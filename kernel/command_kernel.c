@@ -182,7 +182,7 @@ static int
 save_connection(struct program *program, const uint16_t before[CONNECTION_PORTS],
                 struct error *err)
 {
-    CLEANUP(buffer_fini) struct buffer text;
+    CLEANUP(buffer_fini) struct buffer text = { 0 };
     int r;
 
     if (memcmp(before, program->connection.ports, sizeof program->connection.ports) == 0)

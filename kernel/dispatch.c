@@ -80,7 +80,7 @@ append_refusal(struct buffer *ret, const char *text)
 static int
 refuse(struct kernel *kernel, const struct request *request, const char *text)
 {
-    CLEANUP(buffer_fini) struct buffer content;
+    CLEANUP(buffer_fini) struct buffer content = { 0 };
     int r;
 
     if (request->handler->reply == NULL)

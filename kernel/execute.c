@@ -128,7 +128,7 @@ execute_started(struct kernel *kernel, struct parent *parent, uint32_t count)
 int
 execute_note_result(struct kernel *kernel, const struct frame *frame)
 {
-    CLEANUP(buffer_fini) struct buffer text;
+    CLEANUP(buffer_fini) struct buffer text = { 0 };
     const struct parent *parent = parents_find(kernel->parents, frame->number);
     struct slice data, value;
     int r;

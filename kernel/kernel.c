@@ -378,7 +378,7 @@ static int
 on_subscription(struct kernel *kernel, enum connection_port channel,
                 const struct slice *frames, size_t count)
 {
-    CLEANUP(buffer_fini) struct buffer content;
+    CLEANUP(buffer_fini) struct buffer content = { 0 };
     struct slice topic = frames[0];
     struct outgoing welcome = { .prefix = &topic, .type = "iopub_welcome" };
     int r;
