@@ -37,7 +37,7 @@ box_spec_init(struct box_spec *box, const char *workspace, const char *const *ar
 
     *box = (struct box_spec){ .spec = { .argv = argv,
                                         .env = environment,
-                                        .directory = "/work",
+                                        .directory = "/box",
                                         .hostname = "box",
                                         .network = SANDBOX_NETWORK_NONE,
                                         .limits = { .processes = 32, .open_files = 128 },
@@ -63,7 +63,7 @@ box_spec_init(struct box_spec *box, const char *workspace, const char *const *ar
                                                 .target = "/probe" });
     box_spec_mount(box, (struct sandbox_mount){ .kind = SANDBOX_MOUNT_BIND_RW,
                                                 .source = workspace,
-                                                .target = "/work" });
+                                                .target = "/box" });
 }
 
 void

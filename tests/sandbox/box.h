@@ -20,7 +20,7 @@
 #define BOX_SKIPPED 77 /* exit status of a test that cannot run here */
 
 /* A spec under construction: the system read-only, a small /tmp, the directory WORKSPACE
- * writable at /work and as working directory, the probe at /probe, the real policy. */
+ * writable at /box and as working directory, the probe at /probe, the real policy. */
 struct box_spec {
     struct sandbox_spec spec;
     struct sandbox_mount mounts[BOX_MOUNTS_MAX];

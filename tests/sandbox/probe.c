@@ -141,7 +141,7 @@ mode_facts(char **args)
     gethostname(text, sizeof text);
     printf("host name %s\n", text);
     printf("directory %s\n", getcwd(text, sizeof text));
-    if (statvfs("/usr", &usr) == 0 && statvfs("/work", &work) == 0)
+    if (statvfs("/usr", &usr) == 0 && statvfs("/box", &work) == 0)
         printf("nosuid %d %d nodev %d %d\n", (usr.f_flag & ST_NOSUID) != 0,
                (work.f_flag & ST_NOSUID) != 0, (usr.f_flag & ST_NODEV) != 0,
                (work.f_flag & ST_NODEV) != 0);

@@ -95,14 +95,13 @@ allow_terminal(void)
 static long
 allow_workspace(void)
 {
-    if (mkdir("/work/a", 0755) < 0 || mkdir("/work/b", 0755) < 0 ||
-        probe_open("/work/a/file", O_WRONLY | O_CREAT) < 0 ||
-        rename("/work/a/file", "/work/b/file") < 0 ||
-        link("/work/b/file", "/work/b/link") < 0 ||
-        symlink("file", "/work/b/symlink") < 0 || chmod("/work/b/file", 0640) < 0 ||
-        truncate("/work/b/file", 10) < 0)
+    if (mkdir("/box/a", 0755) < 0 || mkdir("/box/b", 0755) < 0 ||
+        probe_open("/box/a/file", O_WRONLY | O_CREAT) < 0 ||
+        rename("/box/a/file", "/box/b/file") < 0 ||
+        link("/box/b/file", "/box/b/link") < 0 || symlink("file", "/box/b/symlink") < 0 ||
+        chmod("/box/b/file", 0640) < 0 || truncate("/box/b/file", 10) < 0)
         return -1;
-    return unlink("/work/b/link");
+    return unlink("/box/b/link");
 }
 
 static long
@@ -124,7 +123,7 @@ allow_affinity(void)
 }
 
 PROBE(allow_memfd, memfd_create("x", MFD_CLOEXEC))
-PROBE(allow_fifo, mkfifo("/work/fifo", 0600))
+PROBE(allow_fifo, mkfifo("/box/fifo", 0600))
 PROBE(allow_random, probe_open("/dev/urandom", O_RDONLY))
 PROBE(allow_shm, probe_open("/dev/shm/x", O_RDWR | O_CREAT))
 PROBE(allow_tmp, probe_open("/tmp/x", O_RDWR | O_CREAT))

@@ -322,7 +322,7 @@ test_runner_has_no_rights_and_four_descriptors(void **state)
         "pid 2",
         "session leader yes",
         "host name box",
-        "directory /work",
+        "directory /box",
         "nosuid 1 1 nodev 1 1",
         "CapInh:\t0000000000000000",
         "CapPrm:\t0000000000000000",

@@ -109,7 +109,7 @@ count_descriptors(void)
 static int
 setup(void **state)
 {
-    static const char *const argv[] = { "/probe", "touch", "/work/canary", NULL };
+    static const char *const argv[] = { "/probe", "touch", "/box/canary", NULL };
     static struct fixture fixture;
 
     box_make_workspace(fixture.workspace);

@@ -199,7 +199,7 @@ test_fork_bomb_is_bounded(void **state)
 static void
 test_large_files_are_refused(void **state)
 {
-    static const char *const argv[] = { "/probe", "fill", "/work/file", NULL };
+    static const char *const argv[] = { "/probe", "fill", "/box/file", NULL };
     struct fixture *f = *state;
 
     f->spec.spec.limits.file_bytes = 64 * 1024;

@@ -80,7 +80,7 @@ assert_line(const struct fixture *f, const char *line)
 static void
 assert_fails(struct fixture *f, const char *step, int error)
 {
-    static const char *const argv[] = { "/probe", "touch", "/work/canary", NULL };
+    static const char *const argv[] = { "/probe", "touch", "/box/canary", NULL };
     struct control_report report;
     struct box box;
     char canary[128];
@@ -112,7 +112,7 @@ test_nothing_is_in_the_root_but_what_was_granted(void **state)
 {
     static const char *const argv[] = { "/probe", "list", "/", NULL };
     static const char *const granted[] = { "usr", "lib",   "lib64", "bin",  "tmp",
-                                           "dev", "probe", "work",  "proc", "end" };
+                                           "dev", "probe", "box",   "proc", "end" };
     struct fixture *f = *state;
     size_t lines = 0, known = 0;
 
@@ -160,8 +160,8 @@ test_directories_made_in_the_runners_home_are_the_runners(void **state)
 static void
 test_masks_hide_files_and_directories(void **state)
 {
-    static const char *const cat[] = { "/probe", "cat", "/work/secret", NULL };
-    static const char *const list[] = { "/probe", "list", "/work/hidden", NULL };
+    static const char *const cat[] = { "/probe", "cat", "/box/secret", NULL };
+    static const char *const list[] = { "/probe", "list", "/box/hidden", NULL };
     static const char *const share[] = { "/probe", "list", "/usr/share", NULL };
     char path[128];
     struct fixture *f = *state;
@@ -170,16 +170,16 @@ test_masks_hide_files_and_directories(void **state)
     snprintf(path, sizeof path, "%s/hidden", f->workspace);
     assert_int_equal(mkdir(path, 0755), 0);
     write_workspace_file(f, "hidden/file", "nor this");
-    mount_at(f, SANDBOX_MOUNT_MASK, "/work/secret", NULL);
-    mount_at(f, SANDBOX_MOUNT_MASK, "/work/hidden", NULL);
+    mount_at(f, SANDBOX_MOUNT_MASK, "/box/secret", NULL);
+    mount_at(f, SANDBOX_MOUNT_MASK, "/box/hidden", NULL);
     mount_at(f, SANDBOX_MOUNT_MASK, "/usr/share", NULL);
-    mount_at(f, SANDBOX_MOUNT_MASK, "/work/not-there", NULL);
+    mount_at(f, SANDBOX_MOUNT_MASK, "/box/not-there", NULL);
 
     run(f, cat);
     run(f, list);
     run(f, share);
-    assert_int_equal(f->output.length, strlen("/work/secret:\nend\nend\n"));
-    assert_line(f, "/work/secret:");
+    assert_int_equal(f->output.length, strlen("/box/secret:\nend\nend\n"));
+    assert_line(f, "/box/secret:");
     assert_line(f, "end");
 }
 
@@ -221,8 +221,8 @@ test_shared_memory_can_have_another_size(void **state)
 static void
 test_workspace_files_keep_their_owner(void **state)
 {
-    static const char *const touch[] = { "/probe", "touch", "/work/new", NULL };
-    static const char *const owner[] = { "/probe", "owner", "/work", "/work/new", NULL };
+    static const char *const touch[] = { "/probe", "touch", "/box/new", NULL };
+    static const char *const owner[] = { "/probe", "owner", "/box", "/box/new", NULL };
     struct fixture *f = *state;
     char path[128], line[64];
     int inside = box_is_user() ? (int)getuid() : 1000;
@@ -234,9 +234,9 @@ test_workspace_files_keep_their_owner(void **state)
     assert_int_equal(st.st_uid, getuid());
     assert_int_equal(st.st_gid, getgid());
     run(f, owner);
-    snprintf(line, sizeof line, "/work %d %d 755", inside, inside);
+    snprintf(line, sizeof line, "/box %d %d 755", inside, inside);
     assert_line(f, line);
-    snprintf(line, sizeof line, "/work/new %d %d 600", inside, inside);
+    snprintf(line, sizeof line, "/box/new %d %d 600", inside, inside);
     assert_line(f, line);
 }
 
@@ -278,7 +278,7 @@ test_links_in_the_workspace_do_not_lead_outside(void **state)
     snprintf(path, sizeof path, "%s/evil", f->workspace);
     assert_int_equal(symlink("../../../../../../../etc", path), 0);
     mount_at(f, SANDBOX_MOUNT_FILE, "/etc/other", "x");
-    mount_at(f, SANDBOX_MOUNT_FILE, "/work/evil/cellwall-test", "inside");
+    mount_at(f, SANDBOX_MOUNT_FILE, "/box/evil/cellwall-test", "inside");
     run(f, argv);
     assert_line(f, "/etc/cellwall-test:inside");
     assert_int_equal(access("/etc/cellwall-test", F_OK), -1);
