@@ -53,6 +53,8 @@ def leave_child(error: BaseException | None) -> NoReturn:
     status = 1
     try:
         status = _exit_status(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
         _cellwall.flush()
     finally:
         os._exit(status & 0xFF)

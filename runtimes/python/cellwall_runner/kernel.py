@@ -135,7 +135,6 @@ class Kernel:
         reply["execution_count"] = request.execution_count
         reply["payload"] = self.shell.payload_manager.read_payload()
         self.shell.payload_manager.clear_payload()
-        self.shell.shown_error = None
         return reply, failure
 
     def _evaluate(self, expressions: dict[str, str]) -> dict[str, Any]:

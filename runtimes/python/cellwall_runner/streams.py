@@ -54,6 +54,7 @@ class OutputStream(io.TextIOBase):
         self._fd = fd
         self._is_stderr = fd == 2
         self._buffer = RawOutput(fd, name)
+        self._line = ""  # what a forked child has printed of its last line
         self.name = name
         self.mode = "w"
 
@@ -82,11 +83,23 @@ class OutputStream(io.TextIOBase):
     def close(self) -> None:
         """Does nothing: later cells print too."""
 
-    def _write_piece(self, text: str) -> None:
-        data = text.encode("utf-8", _ERRORS)
+    def _write_in_child(self, text: str) -> None:
+        """By lines, so that those of several children do not mix."""
+        text = self._line + text
+        end = text.rfind("\n") + 1
+        self._line = text[end:]
+        forks.write_all(self._fd, text[:end].encode("utf-8", _ERRORS))
+
+    def flush(self) -> None:
         if forks.is_child:
-            forks.write_all(self._fd, data)
+            line, self._line = self._line, ""
+            forks.write_all(self._fd, line.encode("utf-8", _ERRORS))
+
+    def _write_piece(self, text: str) -> None:
+        if forks.is_child:
+            self._write_in_child(text)
         else:
+            data = text.encode("utf-8", _ERRORS)
             _cellwall.stream(requests.current().number, self._is_stderr, data)
 
     def write(self, text: str) -> int:

@@ -30,6 +30,7 @@ from traitlets.config import Config
 from . import content, forks, interrupts, requests
 from .compiler import CellCompiler
 from .display import FrameDisplayHook, FramePublisher
+from .magics import NotebookMagics
 
 _TERMINATE_SECONDS = 1.0
 _EVENT_LOOPS = (None, "", "inline", "asyncio", "agg", "nbagg", "widget", "ipympl")
@@ -88,6 +89,10 @@ class ZMQInteractiveShell(InteractiveShell):
     def init_hooks(self) -> None:
         super().init_hooks()
         self.set_hook("show_in_pager", page.as_hook(payloadpage.page), 99)
+
+    def init_magics(self) -> None:
+        super().init_magics()
+        self.register_magics(NotebookMagics)
 
     def init_events(self) -> None:
         super().init_events()
@@ -215,9 +220,13 @@ class ZMQInteractiveShell(InteractiveShell):
             return True
         finally:
             sys.excepthook = hook
+        return False
+
+    async def run_ast_nodes(self, *args: Any, **kwargs: Any) -> bool:
+        failed = await super().run_ast_nodes(*args, **kwargs)
         if forks.is_child:
             forks.leave_child(None)
-        return False
+        return bool(failed)
 
     def _show_failure(self, error: BaseException) -> None:
         if isinstance(error, SystemExit):
@@ -242,6 +251,7 @@ class ZMQInteractiveShell(InteractiveShell):
         """Runs a cell as `run_cell` does, and returns what it raised."""
         self.execution_count = execution_count if store_history else execution_count + 1
         self._align_history()
+        self.shown_error = None
         problem = None
         try:
             transformed = self.transform_cell(code)
@@ -259,8 +269,9 @@ class ZMQInteractiveShell(InteractiveShell):
                 **options,
             )
             failure = result.error_before_exec or result.error_in_exec
-        except BaseException as error:  # before or behind the cell itself
-            failure = error
+        except BaseException as error:
+            # Before or behind the user's code: IPython failed to store its error, say.
+            failure = self.shown_error or error
         for event, arguments in (("post_execute", ()), ("post_run_cell", (result,))):
             if event == "post_run_cell" and (silent or result is None):
                 continue

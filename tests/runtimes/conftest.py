@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: MIT
+"""Runners for the tests. CELLWALL_TEST_PYTHON names another interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.runtimes import framelib
+
+StartRunner = Callable[..., framelib.Runner]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[StartRunner]:
+    """Starts runners that end with the test; each has said hello."""
+    runners: list[framelib.Runner] = []
+
+    def start_one(**options: Any) -> framelib.Runner:
+        options.setdefault("cwd", tmp_path)
+        runner = framelib.Runner(framelib.python_argv(), **options)
+        runners.append(runner)
+        runner.hello()
+        return runner
+
+    yield start_one
+    for runner in runners:
+        runner.close()
+
+
+@pytest.fixture
+def runner(start: StartRunner) -> framelib.Runner:
+    """A fresh runner in an empty folder."""
+    return start()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[framelib.Runner]:
+    """One runner for all tests of a file: they may not depend on its variables."""
+    runner = framelib.Runner(framelib.python_argv(), cwd=tmp_path_factory.mktemp("cwd"))
+    runner.hello()
+    yield runner
+    runner.close()
