@@ -123,8 +123,9 @@ def kernel_name(kernelspecs: Path, is_reference: bool) -> str:
 def kernel_argv(kernelspecs: Path, is_reference: bool) -> list[str]:
     if is_reference:
         return [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    spec = kernelspecs / "share/jupyter/kernels" / KERNEL / "kernel.json"
-    return json.loads(spec.read_text())["argv"]
+    folder = kernelspecs / "share/jupyter/kernels" / KERNEL
+    argv = json.loads((folder / "kernel.json").read_text())["argv"]
+    return [a.replace("{resource_dir}", str(folder)) for a in argv]
 
 
 StartKernel = Callable[..., KernelProcess]

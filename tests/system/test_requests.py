@@ -249,7 +249,7 @@ def test_shell_requests_are_answered_while_code_runs(client: Client) -> None:
 
 
 def test_heartbeat_echoes_any_bytes(client: Client) -> None:
-    for beat in (b"", b"\0" * 100, bytes(range(256)), b"x" * 100_000):
+    for beat in (b"", b"\0" * 100, bytes(range(256)), b"x" * 1000):
         client.hb.send(beat)
         assert client.hb.poll(10_000)
         assert client.hb.recv() == beat

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""Jupyter's own conformance suite, with every attribute set."""
+
+from __future__ import annotations
+
+import jupyter_kernel_test as jkt
+import pytest
+
+from tests.system.conftest import KERNEL
+
+SUITE = {name for name in dir(jkt.KernelTests) if name.startswith("test_")}
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("kernelspecs")
+class TestKernel(jkt.KernelTests):
+    kernel_name = KERNEL
+    language_name = "python"
+    file_extension = ".py"
+
+    code_hello_world = "print('hello, world')"
+    code_stderr = "import sys; print('test', file=sys.stderr)"
+    completion_samples = [
+        {"text": "zi", "matches": {"zip"}},
+        {"text": "isinstanc", "matches": {"isinstance"}},
+    ]
+    complete_code_samples = [
+        "1",
+        "print('hello, world')",
+        "def f(x):\n  return x*2\n\n\n",
+    ]
+    incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2"]
+    invalid_code_samples = ["import = 7q"]
+    code_page_something = "zip?"
+    code_generate_error = "raise ValueError('on purpose')"
+    code_execute_result = [
+        {"code": "1+2+3", "result": "6"},
+        {"code": "[n*n for n in range(1, 4)]", "result": "[1, 4, 9]"},
+        {"code": "b'bytes'", "mime": "text/plain"},
+    ]
+    code_display_data = [
+        {"code": f"from IPython.display import *; display({shown})", "mime": mime}
+        for shown, mime in [
+            ("HTML('<b>test</b>')", "text/html"),
+            ("Math('x')", "text/latex"),
+            ("JSON({'a': 1})", "application/json"),
+        ]
+    ]
+    code_history_pattern = "1?2*"
+    supported_history_operations = ("tail", "range", "search")
+    code_inspect_sample = "zip"
+    code_clear_output = "from IPython.display import clear_output; clear_output()"
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("kernelspecs")
+class TestWelcome(jkt.IopubWelcomeTests):
+    kernel_name = KERNEL
+    support_iopub_welcome = True
+
+
+# A test of the suite that skips itself proves nothing: the driver of the tests counts
+# skips as such, and this holds the list of what the suite has.
+def test_the_suite_is_known_in_full() -> None:
+    assert {
+        "test_kernel_info",
+        "test_execute_stdout",
+        "test_execute_stderr",
+        "test_completion",
+        "test_is_complete",
+        "test_pager",
+        "test_error",
+        "test_execute_result",
+        "test_display_data",
+        "test_history",
+        "test_inspect",
+        "test_clear_output",
+    } == SUITE
