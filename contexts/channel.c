@@ -198,11 +198,13 @@ channel_next(struct channel *channel, size_t *budget, struct frame *ret,
         size_t cost;
         int r;
 
+        if (n < 0 && errno == ECONNRESET)
+            continue; /* told once: the runner has left a frame unread; its own follow */
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return CHANNEL_E_AGAIN;
-        if (n < 0 && errno != ECONNRESET)
+        if (n < 0)
             return error_errno(err, "reading a channel");
-        if (n <= 0)
+        if (n == 0)
             return CHANNEL_E_CLOSED;
         if ((size_t)n > sizeof packet)
             return error_set(err, CHANNEL_E_ILLEGAL, "a packet of %zd bytes", n);

@@ -74,11 +74,13 @@ read_reports(struct child *child)
         ssize_t n = recv(child->control, packet, sizeof packet, MSG_DONTWAIT | MSG_TRUNC);
         int r;
 
+        if (n < 0 && errno == ECONNRESET)
+            continue; /* told once: init has left a command unread; reports follow */
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return 0;
-        if (n < 0 && errno != ECONNRESET)
+        if (n < 0)
             return -errno;
-        if (n <= 0 || n > CONTROL_BYTES ||
+        if (n == 0 || n > CONTROL_BYTES ||
             !control_report_decode(&report, (struct slice){ packet, (size_t)n }))
             return 1;
         r = child->observer->on_report(&report, child->arg);

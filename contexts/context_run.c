@@ -59,6 +59,8 @@ note_run(struct context *ctx, const struct request *request)
         .started_real_us = clock_us(CLOCK_REALTIME),
     };
     ctx->last_started = request->number;
+    /* An interrupt that was wanted for the last run is not for this one. */
+    ctx->wanted &= ~(unsigned)(CONTEXT_WANT_INTERRUPT | CONTEXT_WANT_FORCE);
 }
 
 static int

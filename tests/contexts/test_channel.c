@@ -163,6 +163,21 @@ test_closed_end_is_told(void **state)
     assert_int_equal(next(f, &frame), CHANNEL_E_CLOSED);
 }
 
+/* The kernel tells of a frame that was left unread before it gives what was sent. */
+static void
+test_last_frames_of_one_who_did_not_listen_are_read(void **state)
+{
+    struct fixture *f = *state;
+    struct frame frame = { .type = FRAME_PING, .number = 1 };
+
+    assert_int_equal(channel_send(f->channel, &frame, NULL), 0);
+    send_frame(f->runner, hello());
+    close(f->runner);
+    f->runner = -1;
+    assert_int_equal(next(f, &frame), 0);
+    assert_int_equal(next(f, &frame), CHANNEL_E_CLOSED);
+}
+
 static void
 test_packet_that_is_no_frame_is_refused(void **state)
 {
@@ -353,6 +368,7 @@ main(void)
         TEST(test_readable_is_told_only_while_reading),
         TEST(test_large_frame_arrives_in_packets_within_the_budget),
         TEST(test_closed_end_is_told),
+        TEST(test_last_frames_of_one_who_did_not_listen_are_read),
         TEST(test_packet_that_is_no_frame_is_refused),
         TEST(test_oversized_packet_is_refused),
         TEST(test_request_from_a_runner_is_refused),
