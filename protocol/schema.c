@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "protocol/schema.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
@@ -357,6 +358,7 @@ schema_fill(const char *type, json_t *content)
 {
     const struct rule *rule = rule_of(type);
 
+    assert(rule != NULL); /* schema_check came first */
     for (const struct field *field = rule->fields; field->name != NULL; field++) {
         const json_t *value = json_object_get(content, field->name);
 
