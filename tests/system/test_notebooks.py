@@ -24,7 +24,7 @@ from tests.system.compare_notebooks import (
 )
 
 PATHS = sorted(NOTEBOOKS.glob("*.ipynb"))
-# The order of the streams, what dies and what is refused differ from ipykernel on purpose.
+# The order of the streams, what dies and what is refused is ours.
 OURS = {"01-first-cell", "04-interrupt-and-errors", "05-what-the-sandbox-refuses"}
 
 
