@@ -87,7 +87,12 @@ profile_add_mount(struct profile *profile, const struct sandbox_mount *mount,
                   struct error *err)
 {
     struct sandbox_mount *ret = &profile->mounts[profile->spec.mount_count];
+    bool is_bind =
+        mount->kind == SANDBOX_MOUNT_BIND_RO || mount->kind == SANDBOX_MOUNT_BIND_RW;
+    CLEANUP(freep) char *real = is_bind ? realpath(mount->source, NULL) : NULL;
 
+    if (is_bind && real == NULL)
+        return errno == ENOMEM ? -ENOMEM : 0; /* gone since it was looked at */
     if (profile->spec.mount_count == SANDBOX_MOUNTS_MAX)
         return error_set(err, PROFILE_E_OPTIONS,
                          "more than %d mounts are needed: too many hidden entries in %s? "
@@ -96,7 +101,7 @@ profile_add_mount(struct profile *profile, const struct sandbox_mount *mount,
     *ret = *mount;
     ret->target = profile_keep(profile, mount->target);
     if (mount->source != NULL)
-        ret->source = profile_keep(profile, mount->source);
+        ret->source = profile_keep(profile, is_bind ? real : mount->source);
     if (ret->target == NULL || (mount->source != NULL && ret->source == NULL))
         return -ENOMEM;
     profile->spec.mount_count++;

@@ -89,9 +89,6 @@ static const struct row {
       .when = WITHOUT_NETWORK,
       .content = "127.0.0.1 localhost cellwall\n::1 localhost cellwall\n" },
     { .kind = ROW_FILE, .path = "/etc/hostname", .content = "cellwall\n" },
-    { .kind = ROW_FILE,
-      .path = "/etc/group",
-      .content = "root:x:0:\n" PROFILE_USER ":x:1000:\nnogroup:x:65534:\n" },
     /* Places to write. */
     { .kind = ROW_TMPFS, .path = "/tmp", .mode = 01777 },
     { .kind = ROW_TMPFS, .path = "/var/tmp", .mode = 01777 },
@@ -275,20 +272,31 @@ add_system(struct profile *profile, const struct context_options *options,
     return r;
 }
 
-/* Both ids that user code may have inside go home to the same place. */
+/* User code has an id of its own where the server is root, else the server's. */
 static int
 add_accounts(struct profile *profile, struct error *err)
 {
-    CLEANUP(freep) char *content = NULL;
+    unsigned uid = geteuid() == 0 ? SANDBOX_RUNNER_ID : geteuid();
+    unsigned gid = geteuid() == 0 ? SANDBOX_RUNNER_ID : getegid();
+    CLEANUP(freep) char *users = NULL;
+    CLEANUP(freep) char *groups = NULL;
+    int r;
 
-    if (asprintf(&content,
-                 "root:x:0:0:root:%s:/bin/sh\n" PROFILE_USER ":x:1000:1000::%s:/bin/sh\n"
+    if (asprintf(&users,
+                 "root:x:0:0:root:/root:/usr/sbin/nologin\n" PROFILE_USER
+                 ":x:%u:%u::%s:/bin/sh\n"
                  "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
-                 profile->home, profile->home) < 0) {
-        content = NULL;
+                 uid, gid, profile->home) < 0) {
+        users = NULL;
         return -ENOMEM;
     }
-    return add_file(profile, "/etc/passwd", content, err);
+    if (asprintf(&groups, "root:x:0:\n" PROFILE_USER ":x:%u:\nnogroup:x:65534:\n", gid) <
+        0) {
+        groups = NULL;
+        return -ENOMEM;
+    }
+    r = add_file(profile, "/etc/passwd", users, err);
+    return r != 0 ? r : add_file(profile, "/etc/group", groups, err);
 }
 
 /* False when a link leads elsewhere: user code may have left one where it can write. */
@@ -406,6 +414,8 @@ extras_add(struct extras *extras, const struct profile *profile, const char *pat
     plain = strdup(is_plain(path) ? path : real);
     if (plain == NULL)
         return -ENOMEM;
+    if (profile_is_within(plain, profile->directory) && strcmp(plain, real) != 0)
+        return 0; /* user code may have made the link, to see what lies behind it */
     if (path[0] != '/' || shows_too_much(profile, plain) ||
         shows_too_much(profile, real) || strcmp(plain, profile->directory) == 0 ||
         is_shown_already(profile, extras, plain))
@@ -460,6 +470,16 @@ add_extras(struct profile *profile, const struct extras *extras, bool above_dire
     return r;
 }
 
+static bool
+profile_has_mount(const struct profile *profile, const char *target)
+{
+    for (size_t i = 0; i < profile->spec.mount_count; i++) {
+        if (strcmp(profile->mounts[i].target, target) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int
 add_directory(struct profile *profile, struct error *err)
 {
@@ -468,6 +488,39 @@ add_directory(struct profile *profile, struct error *err)
                                          .source = profile->directory };
 
     return profile_add_mount(profile, &mount, err);
+}
+
+/* A folder between the writable directory and a mount inside it could be renamed and
+ * replaced by a link for the next context to follow; but not when it is a mount itself.
+ */
+static int
+add_pins(struct profile *profile, const struct extras *extras, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < extras->paths.count; i++) {
+        const char *path = extras->paths.items[i];
+        CLEANUP(freep) char *folder = strdup(path);
+        size_t length = strlen(profile->directory);
+        char *slash;
+
+        if (folder == NULL)
+            return -ENOMEM;
+        if (!profile_is_within(path, profile->directory))
+            continue;
+        for (slash = strchr(folder + length + 1, '/'); r == 0 && slash != NULL;
+             slash = strchr(slash + 1, '/')) {
+            const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_BIND_RW,
+                                                 .target = folder,
+                                                 .source = folder };
+
+            *slash = '\0';
+            if (!profile_has_mount(profile, folder))
+                r = profile_add_mount(profile, &mount, err);
+            *slash = '/';
+        }
+    }
+    return r;
 }
 
 /* Hides PATH. Where an interpreter lives below it, as ~/.pyenv, there must be room for
@@ -552,6 +605,7 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
     if (r != 0 || (r = extras_init(&extras, profile, options, err)) != 0 ||
         (r = add_extras(profile, &extras, true, err)) != 0 ||
         (r = add_directory(profile, err)) != 0 ||
+        (r = add_pins(profile, &extras, err)) != 0 ||
         (r = hide_all(profile, &extras, err)) != 0)
         return r;
     return add_extras(profile, &extras, false, err);

@@ -46,7 +46,8 @@ int profile_texts_add(struct profile_texts *texts, char *text);
 /* A copy of TEXT that lives as long as the profile; NULL: no memory. */
 const char *profile_keep(struct profile *profile, const char *text);
 
-/* MOUNT's strings are copied. PROFILE_E_OPTIONS: there are too many. */
+/* MOUNT's strings are copied; links in the source of a bind are followed now, for they
+ * will not be when it is mounted. PROFILE_E_OPTIONS: there are too many. */
 int profile_add_mount(struct profile *profile, const struct sandbox_mount *mount,
                       struct error *err);
 

@@ -22,21 +22,28 @@ is_bind(const struct sandbox_mount *mount)
     return mount->kind == SANDBOX_MOUNT_BIND_RO || mount->kind == SANDBOX_MOUNT_BIND_RW;
 }
 
-/* Private, or mounts that are made outside later would show inside. */
+/* A link is no way to a source: an earlier context may have left it there, and we can
+ * reach more than user code should see. The tree is private, or mounts that are made
+ * outside later would show inside. */
 static int
 source_open(const struct sandbox_mount *mount, int *ret)
 {
     struct mount_attr attr = { .attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                                .propagation = MS_PRIVATE };
+    const struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+                                  .resolve = RESOLVE_NO_SYMLINKS };
+    CLEANUP(close_fdp) int source = sys_openat2(AT_FDCWD, mount->source, &how);
     CLEANUP(close_fdp) int tree = -1;
 
-    tree = sys_open_tree(AT_FDCWD, mount->source,
-                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
-    if (tree < 0) {
+    if (source < 0) {
         bool missing = errno == ENOENT || errno == ENOTDIR;
 
         return missing && (mount->flags & SANDBOX_MOUNT_OPTIONAL) != 0 ? 0 : -errno;
     }
+    tree = sys_open_tree(
+        source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
+    if (tree < 0)
+        return -errno;
     if (mount->kind == SANDBOX_MOUNT_BIND_RO)
         attr.attr_set |= MOUNT_ATTR_RDONLY;
     if (sys_mount_setattr(tree, AT_RECURSIVE, &attr) < 0)

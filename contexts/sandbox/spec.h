@@ -19,6 +19,10 @@
 #define SANDBOX_STRINGS_MAX 4096 /* of argv, of env */
 #define SANDBOX_MOUNTS_MAX 256
 
+/* User and group of the runner, inside, when the spawner is root; init is 0 then, so that
+ * the runner can neither signal nor trace it. */
+#define SANDBOX_RUNNER_ID 1000
+
 struct error;
 
 enum sandbox_network {
@@ -46,7 +50,8 @@ struct sandbox_mount {
     enum sandbox_mount_kind kind;
     unsigned flags;
     const char *target; /* absolute, no "..", the path inside */
-    const char *source; /* BIND_*: path outside; SYMLINK: link text; FILE: content */
+    const char *source; /* BIND_*: path outside, links are not followed; SYMLINK: its
+                           text; FILE: content */
     uint64_t bytes; /* TMPFS: size limit */
     uint64_t inodes; /* TMPFS: inode limit */
     unsigned mode; /* TMPFS */

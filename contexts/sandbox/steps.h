@@ -18,10 +18,6 @@
 #include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
 
-/* Ids inside when the sandbox has ids of its own; init is 0, so that the runner can
- * neither signal nor trace it. */
-#define SANDBOX_RUNNER_ID 1000
-
 /* Plain data, copied into the child by the clone. */
 struct sandbox_work {
     const struct sandbox_spec *spec; /* borrowed */

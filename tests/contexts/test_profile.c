@@ -261,6 +261,34 @@ test_an_environment_in_the_directory_is_read_only(void **state)
     assert_non_null(strstr(f->output, "beside\ndata\nvenv\n"));
 }
 
+/* Else the next context would be shown whatever user code has put in its place. */
+static void
+test_the_way_to_an_environment_in_the_directory_cannot_be_moved(void **state)
+{
+    struct fixture *f = *state;
+    const char *const mounts[] = { at(f, "home/project/venv"), NULL };
+
+    f->options.mounts = mounts;
+    set_directory(f, at(f, "home"));
+    shell(f,
+          "mv project elsewhere; mv project/venv v; touch project/beside && ls project");
+    assert_non_null(strstr(f->output, "cannot move 'project'"));
+    assert_non_null(strstr(f->output, "cannot move 'project/venv'"));
+    assert_non_null(strstr(f->output, "beside\n"));
+}
+
+static void
+test_links_in_the_directory_are_no_environments(void **state)
+{
+    struct fixture *f = *state;
+    const char *const mounts[] = { at(f, "home/project/link"), NULL };
+
+    assert_int_equal(symlink(at(f, "prefix"), at(f, "home/project/link")), 0);
+    f->options.mounts = mounts;
+    shell(f, "ls link/");
+    assert_null(strstr(f->output, "library"));
+}
+
 static void
 test_a_directory_inside_an_environment_is_writable(void **state)
 {
@@ -595,6 +623,8 @@ main(void)
         TEST(test_hidden_entries_are_masked_when_the_directory_is_home_or_above),
         TEST(test_an_interpreter_below_a_hidden_entry_is_shown_alone),
         TEST(test_an_environment_in_the_directory_is_read_only),
+        TEST(test_the_way_to_an_environment_in_the_directory_cannot_be_moved),
+        TEST(test_links_in_the_directory_are_no_environments),
         TEST(test_a_directory_inside_an_environment_is_writable),
         TEST(test_mounts_that_would_show_or_cover_too_much_are_left_out),
         TEST(test_the_system_is_read_only_and_etc_holds_only_what_is_listed),

@@ -35,15 +35,11 @@
 #define WATCHDOG_S 120
 #define LAUNCHER_FDS (4 + 2) /* 0 to 3; "." and ".." are counted too */
 
-/* The mounts are those of a merged or an unmerged /usr. */
 static const struct sandbox_mount mounts[] = {
     { .kind = SANDBOX_MOUNT_BIND_RO, .target = "/usr", .source = "/usr" },
-    { .kind = SANDBOX_MOUNT_BIND_RO, .target = "/bin", .source = "/bin" },
-    { .kind = SANDBOX_MOUNT_BIND_RO, .target = "/lib", .source = "/lib" },
-    { .kind = SANDBOX_MOUNT_BIND_RO,
-      .flags = SANDBOX_MOUNT_OPTIONAL,
-      .target = "/lib64",
-      .source = "/lib64" },
+    { .kind = SANDBOX_MOUNT_SYMLINK, .target = "/bin", .source = "usr/bin" },
+    { .kind = SANDBOX_MOUNT_SYMLINK, .target = "/lib", .source = "usr/lib" },
+    { .kind = SANDBOX_MOUNT_SYMLINK, .target = "/lib64", .source = "usr/lib64" },
     { .kind = SANDBOX_MOUNT_TMPFS,
       .target = "/tmp",
       .bytes = 1 << 20,

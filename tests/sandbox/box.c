@@ -47,12 +47,16 @@ box_spec_init(struct box_spec *box, const char *workspace, const char *const *ar
         fail_msg("%s", err.text);
     box->spec.seccomp = buffer_slice(&box->policy);
 
-    static const char *const system[] = { "/usr", "/lib", "/lib64", "/bin" };
-    for (size_t i = 0; i < N_ELEMENTS(system); i++)
-        box_spec_mount(box, (struct sandbox_mount){ .kind = SANDBOX_MOUNT_BIND_RO,
-                                                    .flags = SANDBOX_MOUNT_OPTIONAL,
-                                                    .source = system[i],
-                                                    .target = system[i] });
+    static const struct sandbox_mount links[] = {
+        { .kind = SANDBOX_MOUNT_SYMLINK, .source = "usr/lib", .target = "/lib" },
+        { .kind = SANDBOX_MOUNT_SYMLINK, .source = "usr/lib64", .target = "/lib64" },
+        { .kind = SANDBOX_MOUNT_SYMLINK, .source = "usr/bin", .target = "/bin" },
+    };
+    for (size_t i = 0; i < N_ELEMENTS(links); i++)
+        box_spec_mount(box, links[i]);
+    box_spec_mount(box, (struct sandbox_mount){ .kind = SANDBOX_MOUNT_BIND_RO,
+                                                .source = "/usr",
+                                                .target = "/usr" });
     box_spec_mount(box, (struct sandbox_mount){ .kind = SANDBOX_MOUNT_TMPFS,
                                                 .target = "/tmp",
                                                 .bytes = 1024 * 1024,

@@ -284,6 +284,20 @@ test_links_in_the_workspace_do_not_lead_outside(void **state)
     assert_int_equal(access("/etc/cellwall-test", F_OK), -1);
 }
 
+/* An earlier program could write where the source lies, and left a link in its place. */
+static void
+test_a_link_is_no_source(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], step[160];
+
+    snprintf(path, sizeof path, "%s/link", f->workspace);
+    snprintf(step, sizeof step, "open %s", path);
+    assert_int_equal(symlink("/etc", path), 0);
+    mount_at(f, SANDBOX_MOUNT_BIND_RO, "/there", path);
+    assert_fails(f, step, ELOOP);
+}
+
 static void
 test_missing_source_fails_by_name(void **state)
 {
@@ -326,14 +340,14 @@ test_source_that_cannot_keep_owners_fails_as_root(void **state)
 {
     struct fixture *f = *state;
 
-    mount_at(f, SANDBOX_MOUNT_BIND_RW, "/odd", "/proc/self");
+    mount_at(f, SANDBOX_MOUNT_BIND_RW, "/odd", "/proc/1");
     if (box_is_user()) {
         static const char *const argv[] = { "/probe", "exit", "0", NULL };
 
         run(f, argv); /* nothing to keep: there is one id */
         return;
     }
-    assert_fails(f, "keep the owner of the files of /proc/self", EINVAL);
+    assert_fails(f, "keep the owner of the files of /proc/1", EINVAL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -353,6 +367,7 @@ main(int argc, char **argv)
         TEST(test_workspace_may_lie_where_only_its_owner_can_go),
         TEST(test_read_only_source_cannot_be_written),
         TEST(test_links_in_the_workspace_do_not_lead_outside),
+        TEST(test_a_link_is_no_source),
         TEST(test_missing_source_fails_by_name),
         TEST(test_target_that_cannot_be_made_fails_by_name),
         TEST(test_root_cannot_be_a_target),
