@@ -193,14 +193,17 @@ reply_end(struct kernel *kernel, const struct parent *parent,
                  buffer_slice(&content));
 }
 
-/* The interpreter ended while the cell ran. */
+/* The interpreter ended while the cell ran, or could not be started for it. */
 static int
 done_lost(struct kernel *kernel, const struct parent *parent,
           const struct context_outcome *outcome)
 {
     CLEANUP(loss_fini) struct loss loss;
-    int r = loss_init(&loss, kernel, &outcome->reason);
+    int r =
+        loss_init(&loss, kernel, &outcome->reason, context_epoch(kernel->context) + 1);
 
+    if (r == 0)
+        r = comm_close_all(kernel);
     if (r == 0 && !kernel->stopping)
         r = loss_publish(kernel, &loss, parent->origin.header);
     kernel->loss_told = true;
@@ -215,7 +218,8 @@ done_execute(struct kernel *kernel, struct parent *parent,
 
     if (kernel->input.number == parent->number)
         kernel->input.number = 0;
-    if (outcome->end == CONTEXT_END_LOST)
+    if (outcome->end == CONTEXT_END_LOST ||
+        (outcome->reason.kind == CONTEXT_REASON_START && !kernel->loss_told))
         return done_lost(kernel, parent, outcome);
     if (outcome->end != CONTEXT_END_REPLY)
         return reply_end(kernel, parent, outcome, NULL);

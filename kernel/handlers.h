@@ -53,8 +53,9 @@ struct loss {
     struct buffer traceback; /* owned: a JSON array of lines */
 };
 
+/* NEXT_EPOCH: of the interpreter that follows at once; 0: none does. 0 or < 0. */
 int loss_init(struct loss *ret, const struct kernel *kernel,
-              const struct context_reason *reason);
+              const struct context_reason *reason, uint64_t next_epoch);
 void loss_fini(struct loss *loss);
 
 /* Appends the members ename, evalue and traceback, without braces. */

@@ -83,7 +83,7 @@ add_stderr(struct buffer *traceback, const char *text)
 /* What the person can count on now. */
 static int
 add_outlook(struct buffer *traceback, const struct kernel *kernel,
-            const struct context_reason *reason)
+            const struct context_reason *reason, uint64_t next_epoch)
 {
     CLEANUP(buffer_fini) struct buffer line;
     int r;
@@ -93,19 +93,24 @@ add_outlook(struct buffer *traceback, const struct kernel *kernel,
         r = buffer_append_text(&line, "The kernel is shutting down.");
     else if (kernel->options->die_with_child)
         r = buffer_append_text(&line, "The kernel ends with it, as it was told to.");
-    else if (reason->kind == CONTEXT_REASON_START)
+    else if (next_epoch == 0)
         r = buffer_append_text(&line, "The next cell tries to start it again.");
+    else if (reason->kind == CONTEXT_REASON_START)
+        r = buffer_append_text(&line, "It is being started once more.");
     else
-        r = buffer_append_text(&line, "A fresh interpreter takes over: all variables and "
-                                      "imports are lost. Run the cells again that make "
-                                      "them.");
+        r = buffer_append_format(&line,
+                                 "A fresh interpreter (epoch %" PRIu64
+                                 ") takes over: all variables and imports are lost. Run "
+                                 "the cells again that make them.",
+                                 next_epoch);
     if (r == 0)
         r = add_line(traceback, line.data, line.length);
     return r;
 }
 
 static int
-build(struct loss *loss, const struct kernel *kernel, const struct context_reason *reason)
+build(struct loss *loss, const struct kernel *kernel, const struct context_reason *reason,
+      uint64_t next_epoch)
 {
     CLEANUP(buffer_fini) struct buffer headline;
     int r = buffer_append_text(
@@ -126,20 +131,20 @@ build(struct loss *loss, const struct kernel *kernel, const struct context_reaso
     if (r == 0)
         r = add_stderr(&loss->traceback, reason->stderr_tail);
     if (r == 0)
-        r = add_outlook(&loss->traceback, kernel, reason);
+        r = add_outlook(&loss->traceback, kernel, reason, next_epoch);
     return r != 0 ? r : buffer_append_text(&loss->traceback, "]");
 }
 
 int
 loss_init(struct loss *ret, const struct kernel *kernel,
-          const struct context_reason *reason)
+          const struct context_reason *reason, uint64_t next_epoch)
 {
     int r;
 
     *ret = (struct loss){ .name = name_of(reason) };
     buffer_init(&ret->value, LOSS_BYTES_MAX);
     buffer_init(&ret->traceback, LOSS_BYTES_MAX);
-    r = build(ret, kernel, reason);
+    r = build(ret, kernel, reason, next_epoch);
     return r <= 0 ? r : -EMSGSIZE;
 }
 

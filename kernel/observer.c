@@ -96,11 +96,11 @@ on_done(uint64_t number, const struct context_outcome *outcome, void *arg)
 
 /* An interpreter ended. If a cell ran, its reply has said so already. */
 static int
-lost(struct kernel *kernel, const struct context_reason *reason)
+lost(struct kernel *kernel, const struct context_reason *reason, uint64_t next_epoch)
 {
     CLEANUP(loss_fini) struct loss loss;
     bool told = kernel->loss_told;
-    int r = loss_init(&loss, kernel, reason);
+    int r = loss_init(&loss, kernel, reason, next_epoch);
 
     kernel->loss_told = false;
     kernel->input.number = 0;
@@ -119,9 +119,8 @@ on_state(enum context_state state, uint64_t epoch, const struct context_reason *
     struct kernel *kernel = arg;
     int r = 0;
 
-    (void)epoch;
     if (reason != NULL && !kernel->stopping)
-        r = lost(kernel, reason);
+        r = lost(kernel, reason, state == CONTEXT_DEAD ? 0 : epoch);
     if (r < 0 || state != CONTEXT_DEAD)
         return r;
     if (kernel->stopping)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "folder.h"
+#include "tests/kernel/folder.h"
 
 #include <ftw.h>
 #include <setjmp.h>

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 #include "contexts/runtime.h"
-#include "folder.h"
+#include "tests/kernel/folder.h"
 #include "kernel/file.h"
 #include "kernel/probe.h"
 #include "protocol/cleanup.h"

@@ -21,13 +21,14 @@ static const struct kernel_options options = { .die_with_child = false };
 
 /* The text of ename, evalue and traceback. The caller frees it. */
 static char *
-describe(const struct kernel *kernel, const struct context_reason *reason)
+describe(const struct kernel *kernel, uint64_t next_epoch,
+         const struct context_reason *reason)
 {
     static const struct json_limits limits = { 1 << 20, 8 };
     CLEANUP(loss_fini) struct loss loss;
     struct buffer out;
 
-    assert_int_equal(loss_init(&loss, kernel, reason), 0);
+    assert_int_equal(loss_init(&loss, kernel, reason, next_epoch), 0);
     buffer_init(&out, 1 << 20);
     assert_int_equal(buffer_append_text(&out, "{"), 0);
     assert_int_equal(loss_append(&loss, &out), 0);
@@ -49,8 +50,9 @@ test_a_segmentation_fault_is_called_that(void **state)
 {
     struct kernel kernel = { .options = &options };
     CLEANUP(freep)
-    char *text = describe(
-        &kernel, &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED,
+    char *text =
+        describe(&kernel, 2,
+                 &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED,
                                            .signal = SIGSEGV,
                                            .exit_status = -1,
                                            .state_lost = true,
@@ -59,7 +61,7 @@ test_a_segmentation_fault_is_called_that(void **state)
     (void)state;
     assert_has(text, "\"ename\":\"SegmentationFault\"");
     assert_has(text, "\"evalue\":\"the interpreter died by signal 11\"");
-    assert_has(text, "A fresh interpreter takes over");
+    assert_has(text, "A fresh interpreter (epoch 2) takes over");
 }
 
 static void
@@ -67,8 +69,9 @@ test_the_last_lines_of_stderr_are_quoted(void **state)
 {
     struct kernel kernel = { .options = &options };
     CLEANUP(freep)
-    char *text = describe(
-        &kernel, &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED,
+    char *text =
+        describe(&kernel, 2,
+                 &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED,
                                            .text = "x",
                                            .stderr_tail = "first \"line\"\nsecond\n" });
 
@@ -85,8 +88,9 @@ test_a_stderr_of_one_very_long_line_is_cut(void **state)
 
     (void)state;
     memset(tail, 'x', 4 * CONTEXT_STDERR_TAIL_BYTES - 1);
-    text = describe(&kernel, &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED,
-                                                       .stderr_tail = tail });
+    text = describe(
+        &kernel, 2,
+        &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED, .stderr_tail = tail });
     assert_has(text, "KernelDied");
 }
 
@@ -95,8 +99,9 @@ test_memory_is_told_with_its_peak(void **state)
 {
     struct kernel kernel = { .options = &options };
     CLEANUP(freep)
-    char *text = describe(
-        &kernel, &(struct context_reason){ .kind = CONTEXT_REASON_MEMORY,
+    char *text =
+        describe(&kernel, 2,
+                 &(struct context_reason){ .kind = CONTEXT_REASON_MEMORY,
                                            .peak_bytes = (uint64_t)300 << 20,
                                            .text = "it used more than 256 MiB" });
 
@@ -112,13 +117,14 @@ test_the_outlook_is_what_will_happen(void **state)
     struct kernel kernel = { .options = &dying };
     CLEANUP(freep)
     char *ends =
-        describe(&kernel, &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED });
+        describe(&kernel, 2, &(struct context_reason){ .kind = CONTEXT_REASON_CRASHED });
     CLEANUP(freep) char *starts = NULL;
 
     (void)state;
     assert_has(ends, "The kernel ends with it");
     kernel.options = &options;
-    starts = describe(&kernel, &(struct context_reason){ .kind = CONTEXT_REASON_START });
+    starts =
+        describe(&kernel, 0, &(struct context_reason){ .kind = CONTEXT_REASON_START });
     assert_has(starts, "\"ename\":\"KernelStartFailed\"");
     assert_has(starts, "The next cell tries to start it again");
 }

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "folder.h"
+#include "tests/kernel/folder.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
