@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 FLOOR = tuple(f"protocol/{name}.h" for name in ("buffer", "cleanup", "error", "text"))
-FRAMES = (*FLOOR, "protocol/frame.h")
+# Frames, and the scanner that checks what they carry: runners link them.
+FRAMES = (*FLOOR, *(f"protocol/{n}.h" for n in ("frame", "json", "json_lex", "mime")))
 STEPS = ("contexts/sandbox/*",)
 LIBRARIES = {
     "jansson.h": "jansson",
@@ -37,7 +38,7 @@ class Layer(NamedTuple):
 
 LAYERS = (
     Layer(
-        tuple(p.removesuffix(".h") + ".[ch]" for p in FRAMES),
+        ("protocol/json_scan.c", *(p.removesuffix(".h") + ".[ch]" for p in FRAMES)),
         FRAMES,
         (),
     ),
