@@ -197,7 +197,6 @@ def test_missing_connection_file_is_refused_in_one_line(
         {"shell_port": 70_000},
         {"shell_port": -1},
         {"hb_port": "many"},
-        {"iopub_port": None},
         {"transport": "udp"},
         {"signature_scheme": "hmac-rot13"},
         {"signature_scheme": "plain"},

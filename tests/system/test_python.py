@@ -191,7 +191,7 @@ def test_result_whose_repr_fails_is_told(client: Client) -> None:
         "class R:\n  def __repr__(self): raise ValueError('no repr')\nR()"
     )
 
-    assert "no repr" in run.output() + str(run.content)
+    assert "no repr" in run.output() + str(run.of("error"))
     assert client.evaluate("1 + 1") == 2
 
 
