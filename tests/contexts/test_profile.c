@@ -270,11 +270,9 @@ test_the_way_to_an_environment_in_the_directory_cannot_be_moved(void **state)
 
     f->options.mounts = mounts;
     set_directory(f, at(f, "home"));
-    shell(f,
-          "mv project elsewhere; mv project/venv v; touch project/beside && ls project");
+    shell(f, "mv project elsewhere; mv project/venv v; touch project/beside; ls project");
     assert_non_null(strstr(f->output, "cannot move 'project'"));
-    assert_non_null(strstr(f->output, "cannot move 'project/venv'"));
-    assert_non_null(strstr(f->output, "beside\n"));
+    assert_non_null(strstr(f->output, "beside\ndata\nvenv\n"));
 }
 
 static void
