@@ -27,10 +27,27 @@ from typing import Any
 VERSION = 1
 PACKET_BYTES = 128 * 1024
 TYPES = (
-    "configure execute_request complete_request inspect_request is_complete_request "
-    "input_reply ping shutdown comm_open comm_msg comm_close hello reply stream "
-    "display_data update_display_data execute_result error clear_output input_request"
-).split()
+    "configure",
+    "execute_request",
+    "complete_request",
+    "inspect_request",
+    "is_complete_request",
+    "input_reply",
+    "ping",
+    "shutdown",
+    "comm_open",
+    "comm_msg",
+    "comm_close",
+    "hello",
+    "reply",
+    "stream",
+    "display_data",
+    "update_display_data",
+    "execute_result",
+    "error",
+    "clear_output",
+    "input_request",
+)
 NUMBERS = {name: number for number, name in enumerate(TYPES, 1)}
 FLAG_STDERR, FLAG_ERROR, FLAG_INTERRUPTED = 1, 2, 4
 _HEAD = struct.Struct("<BBHIQQIIIIII")
@@ -451,7 +468,9 @@ def runtimes_folder() -> Path:
     for build in ("debug", "asan", "release"):
         if (root / "build" / build / "runtimes/python/runtime.json").exists():
             return root / "build" / build / "runtimes"
-    raise FileNotFoundError("no assembled runtimes: build first, or set CELLWALL_RUNTIMES")
+    raise FileNotFoundError(
+        "no assembled runtimes: build first, or set CELLWALL_RUNTIMES"
+    )
 
 
 def python_argv(interpreter: str | None = None) -> list[str]:

@@ -99,7 +99,9 @@ def test_traceback_of_awaited_code_shows_nothing_of_the_runner(shared: Runner) -
 
 
 def test_chained_errors_show_the_cause(shared: Runner) -> None:
-    outcome = shared.run("try:\n    1/0\nexcept Exception as e:\n    raise KeyError from e")
+    outcome = shared.run(
+        "try:\n    1/0\nexcept Exception as e:\n    raise KeyError from e"
+    )
     text = plain(outcome.error.content["traceback"])
     assert "ZeroDivisionError" in text
     assert "KeyError" in text
@@ -184,7 +186,9 @@ def test_history_is_kept_in_no_file(runner: Runner) -> None:
     runner.run("secret = 1")
     code = "import threading, os\n[t.name for t in threading.enumerate()]"
     assert runner.run(code).result["text/plain"] == "['MainThread']"
-    found = runner.run("!find $IPYTHONDIR ~/.ipython -name 'history.sqlite' -newer /proc/$$")
+    found = runner.run(
+        "!find $IPYTHONDIR ~/.ipython -name 'history.sqlite' -newer /proc/$$"
+    )
     assert found.stdout == ""
 
 
@@ -322,7 +326,9 @@ def test_shell_commands_run_without_a_terminal(shared: Runner) -> None:
 
 
 def test_shell_output_can_be_captured(shared: Runner) -> None:
-    assert shared.run("files = !echo a; echo b\nfiles").result["text/plain"] == "['a', 'b']"
+    assert (
+        shared.run("files = !echo a; echo b\nfiles").result["text/plain"] == "['a', 'b']"
+    )
     shared.run("word = 'expanded'")
     assert shared.run("!echo {word} $word").stdout == "expanded expanded\n"
     assert shared.run("def f(local):\n    !echo {local}\nf('inner')").stdout == "inner\n"

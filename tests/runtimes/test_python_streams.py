@@ -70,7 +70,7 @@ def test_text_is_utf8_whatever_it_is(shared: Runner) -> None:
 
 
 def test_lone_surrogates_in_data_are_escaped(shared: Runner) -> None:
-    outcome = shared.run(r"'a\udc80b'; display({'text/plain': 'a\udc80b'}, raw=True)")
+    outcome = shared.run("display({'text/plain': f'a{chr(0xdc80)}b'}, raw=True)")
     assert outcome.displays == [{"text/plain": "a\\udc80b"}]
     error = shared.run(r"raise ValueError('\ud800')").error
     assert error.content["evalue"] == "\\ud800"
@@ -126,7 +126,9 @@ def test_closed_output_is_restored_for_the_next_cell(shared: Runner) -> None:
 
 
 def test_redirected_descriptor_is_restored_for_the_next_cell(shared: Runner) -> None:
-    shared.run("import os, tempfile; f = tempfile.TemporaryFile(); os.dup2(f.fileno(), 1)")
+    shared.run(
+        "import os, tempfile; f = tempfile.TemporaryFile(); os.dup2(f.fileno(), 1)"
+    )
     assert shared.run("os.write(1, b'back');").stdout == "back"
 
 

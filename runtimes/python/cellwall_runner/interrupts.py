@@ -77,6 +77,15 @@ def _cancel_awaiting() -> None:
         _awaiting.interrupt(_server)
 
 
+def escaped() -> None:
+    """An interrupt hit a task or callback beside the cell, and has left the loop.
+
+    The cell, if it waits, is what the user wanted to stop.
+    """
+    if _awaiting is not None and _server is not None:
+        _awaiting.interrupt(_server)
+
+
 class UserCoroutine:
     """Awaits a coroutine of the user's; an interrupt while it waits cancels it.
 

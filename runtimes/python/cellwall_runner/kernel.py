@@ -162,7 +162,9 @@ class Kernel:
             try:
                 self.shell.Completer.use_jedi = use_jedi
                 found = interrupts.call(self._completions, code, cursor)
-            except (Exception, KeyboardInterrupt):
+            except KeyboardInterrupt:
+                break
+            except Exception:
                 continue  # jedi does not know all of what IPython is asked
             if found:
                 reply["cursor_start"] = found[0].start

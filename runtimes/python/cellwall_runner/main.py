@@ -6,10 +6,13 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import json
+import signal
 import sys
 import traceback
 
 import _cellwall  # while the runtime's folder is on sys.path
+
+from . import interrupts
 
 _starter = sys.modules["__main__"]
 """Kept alive: IPython puts another module in its place while its code still runs."""
@@ -42,6 +45,8 @@ def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -
     while not task.done():
         try:
             loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            interrupts.escaped()
         except BaseException:
             # A callback of the user's has stopped the loop, or raised what stops it.
             if not task.done():
@@ -50,11 +55,12 @@ def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -
 
 def main() -> None:
     """Serves the server on fd 3 until it ends the conversation."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing runs that it could be for
     _look_like_a_notebook()
     _require_ipython()
     import IPython
 
-    from . import describe, forks, inputs, interrupts, requests, streams, waiting
+    from . import describe, forks, inputs, requests, streams, waiting
     from .kernel import Kernel, hello
     from .zmqshell import make_shell
 
