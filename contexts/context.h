@@ -178,7 +178,7 @@ enum {
 
 /* Queues a request; its number (1, 2, ...) tells it apart from then on. on_started is
  * never called before this returns. */
-int context_submit(struct context *ctx, const struct context_request *request,
+int context_submit(struct context *ctx, const struct context_request *wish,
                    uint64_t *ret_number, struct error *err);
 
 /* {"value": ...} for the open input request. */

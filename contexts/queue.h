@@ -21,7 +21,7 @@ struct request {
 };
 
 /* CONTEXT_E_TOO_LARGE (see ERR), -ENOMEM. */
-int request_create(struct request **ret, const struct context_request *request,
+int request_create(struct request **ret, const struct context_request *wish,
                    uint64_t number, uint64_t now_us, struct error *err);
 void request_destroy(struct request *request); /* that one alone; NULL is allowed */
 bool request_is_execute(const struct request *request);

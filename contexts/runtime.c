@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contexts/runtime.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -156,6 +157,7 @@ take_variables(char ***field, json_t *value, const struct member *member,
     r = strings_create(&strings, json_object_size(value), member, err);
     if (r != 0)
         return r;
+    assert(strings != NULL);
     json_object_foreach(value, name, text)
     {
         if (!json_is_string(text) || name[0] == '\0' || strchr(name, '=') != NULL)

@@ -216,8 +216,9 @@ compare_inputs(const void *left, const void *right)
 static int
 keep_unique(const struct history *history, bool *chosen)
 {
-    CLEANUP(freep) const struct entry **sorted = calloc(history->count, sizeof *sorted);
-    CLEANUP(freep) size_t *newest = calloc(history->count, sizeof *newest);
+    CLEANUP(freep)
+    const struct entry **sorted = calloc(history->count + 1, sizeof *sorted);
+    CLEANUP(freep) size_t *newest = calloc(history->count + 1, sizeof *newest);
     size_t count = 0;
 
     if (sorted == NULL || newest == NULL)

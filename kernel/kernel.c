@@ -358,8 +358,8 @@ static int
 send_welcome(struct kernel *kernel, const struct outgoing *welcome)
 {
     bool open = iopub_is_open(kernel->iopub);
-    const struct slice *frames;
-    size_t count;
+    const struct slice *frames = NULL;
+    size_t count = 0;
     int r = open ? 0 : put_starting(kernel);
 
     if (r == 0)

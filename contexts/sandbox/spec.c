@@ -99,7 +99,7 @@ check_mount(const struct sandbox_mount *mount, struct error *err)
         return error_set(err, SANDBOX_SPEC_E_INVALID,
                          "the source of a mount must be a plain absolute path: '%.200s'",
                          mount->source);
-    if (mount->kind == SANDBOX_MOUNT_SYMLINK &&
+    if (mount->kind == SANDBOX_MOUNT_SYMLINK && mount->source != NULL &&
         (mount->source[0] == '\0' || strlen(mount->source) >= PATH_MAX))
         return error_set(err, SANDBOX_SPEC_E_INVALID, "%.200s links to nothing",
                          mount->target);

@@ -93,9 +93,9 @@ take_fds(struct runner *runner, struct error *err)
 }
 
 static int
-configure(struct runner *runner, struct buffer *ret, struct error *err)
+read_configure(struct runner *runner, struct buffer *ret, struct error *err)
 {
-    struct frame frame;
+    struct frame frame = { 0 };
     int r;
 
     do
@@ -114,7 +114,7 @@ configure(struct runner *runner, struct buffer *ret, struct error *err)
 }
 
 int
-runner_create(struct runner **ret, struct buffer *configuration, struct error *err)
+runner_create(struct runner **ret, struct buffer *configure, struct error *err)
 {
     CLEANUP(runner_destroyp) struct runner *runner = malloc(sizeof *runner);
     int r;
@@ -131,7 +131,7 @@ runner_create(struct runner **ret, struct buffer *configuration, struct error *e
     r = take_fds(runner, err);
     if (r < 0)
         return r;
-    r = configure(runner, configuration, err);
+    r = read_configure(runner, configure, err);
     if (r < 0)
         return r;
 
