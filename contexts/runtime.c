@@ -133,6 +133,7 @@ take_strings(char ***field, const json_t *value, const struct member *member,
     if (!json_is_array(value))
         return invalid(err, member->name, "must be an array of strings");
     r = strings_create(&strings, json_array_size(value), member, err);
+    assert(r != 0 || strings != NULL);
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++)
         r = take_string(&strings[i], json_array_get(value, i), member, err);
     if (r != 0)

@@ -400,7 +400,7 @@ spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
               const int fds[SANDBOX_FD_COUNT], spawner_done_fn *fn, void *arg,
               uint64_t *ret_ticket, struct error *err)
 {
-    struct request *request;
+    struct request *request = NULL;
     int r;
 
     assert(spawner->loop != NULL);
@@ -412,6 +412,7 @@ spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
     r = request_create(&request, spec, fds, err);
     if (r != 0)
         return r;
+    assert(request != NULL);
     request->ticket = ++spawner->tickets;
     request->fn = fn;
     request->arg = arg;
