@@ -264,8 +264,6 @@ class Runner:
         self._sequence = 0
         self._number = 0
         self.count = 0
-        self.late: list[Frame | Raw] = []
-        """Output that came between requests."""
         self.send(
             Frame(
                 "configure",
@@ -383,14 +381,18 @@ class Runner:
             items.append(item)
         raise AssertionError(f"the runner ended: {items!r:.2000}")
 
-    def until(self, number: int, *types: str) -> Frame:
-        """The next frame of one of TYPES; other items are dropped."""
+    def until(
+        self, number: int, kind: str, passed: list[Frame | Raw] | None = None
+    ) -> Frame:
+        """The next frame of type KIND; what comes before it is added to PASSED."""
         for item in self.items():
             if isinstance(item, Frame):
-                assert item.type != "reply" or "reply" in types, item
-                if item.type in types:
+                assert item.type != "reply", item
+                if item.type == kind:
                     assert item.number == number
                     return item
+            if passed is not None:
+                passed.append(item)
         raise AssertionError("the runner ended")
 
     def begin_run(self, code: str, **options: Any) -> int:

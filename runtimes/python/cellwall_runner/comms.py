@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import types
 from typing import Any
 
 import _cellwall
@@ -61,15 +58,6 @@ class Manager(CommManager):  # type: ignore[misc,valid-type]
         interrupts.call(handler, None, None, request.message)
 
 
-def _stand_in_for_ipykernel() -> None:
-    """Older libraries take Comm from ipykernel, which need not be installed."""
-    if importlib.util.find_spec("ipykernel") is None:
-        module = types.ModuleType("ipykernel.comm")
-        module.Comm = Comm  # type: ignore[attr-defined]
-        module.CommManager = Manager  # type: ignore[attr-defined]
-        sys.modules["ipykernel.comm"] = module
-
-
 def install(kernel: Any) -> Manager | None:
     """Makes ours the manager of the `comm` package. None: it is not installed."""
     if comm_package is None:
@@ -78,7 +66,6 @@ def install(kernel: Any) -> Manager | None:
     Comm.kernel = kernel
     comm_package.create_comm = Comm
     comm_package.get_comm_manager = lambda: manager
-    _stand_in_for_ipykernel()
     return manager
 
 

@@ -9,6 +9,7 @@ import datetime
 import json
 import math
 import numbers
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from typing import Any
 _NAME_CHARACTERS = 1024
 _VALUE_CHARACTERS = 1 << 20
 _TRACEBACK_CHARACTERS = 4 << 20
+_MIME = re.compile(r"[\w+.-]+/[\w+.-]+", re.ASCII)
 _CUT = "\n[... {} characters left out ...]\n"
 
 
@@ -81,7 +83,10 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 
 def encode_bundle(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A MIME bundle with binary data as base64 text."""
+    """A MIME bundle, binary data as base64. ValueError: a key is no MIME type."""
+    for mime in data:
+        if not isinstance(mime, str) or not _MIME.fullmatch(mime):
+            raise ValueError(f"{mime!r:.200} is not a MIME type")
     return {
         mime: _default(value)
         if isinstance(value, (bytes, bytearray, memoryview))

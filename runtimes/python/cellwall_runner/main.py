@@ -60,7 +60,7 @@ def main() -> None:
     _require_ipython()
     import IPython
 
-    from . import describe, forks, inputs, requests, streams, waiting
+    from . import describe, forks, inputs, requests, standins, streams, waiting
     from .kernel import Kernel, hello
     from .zmqshell import make_shell
 
@@ -73,6 +73,7 @@ def main() -> None:
     loop = waiting.make_loop()
     sys.path.insert(0, "")
     kernel = Kernel(make_shell())
+    standins.install()
     task = loop.create_task(kernel.serve())
     interrupts.install(loop, task)
     hello(describe.language_info(), describe.banner(), IPython.__version__)
