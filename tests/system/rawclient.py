@@ -144,7 +144,8 @@ class KernelProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
-                env={**os.environ, **(env or {})},
+                # Whatever becomes of the tests, their kernels end with them.
+                env={**os.environ, "JPY_PARENT_PID": str(os.getpid()), **(env or {})},
                 cwd=cwd or directory,
                 start_new_session=True,
             )

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.cellwall
 MIB = 1024 * 1024
 # Sanitizers keep freed memory for a while; without them it is a tenth of this.
 SERVER_MEMORY_MAX = 400 * MIB
+OUTPUT_MAX = 64 * MIB  # well above the budget of one execution
 
 
 def peak_memory(pid: int) -> int:
@@ -33,6 +34,8 @@ def alive(shared_kernel: KernelProcess, client: Client) -> Iterator[Client]:
     """A client; the kernel must live and answer when the test is over."""
     pid = shared_kernel.pid
     yield client
+    # An interpreter that the test wounded may end with the next cell, and no later.
+    client.execute("None")
     assert client.evaluate("1 + 1") == 2
     assert shared_kernel.alive()
     assert shared_kernel.pid == pid
@@ -60,7 +63,7 @@ def test_a_gigabyte_of_output_leaves_the_server_small(
     text = run.stream()
 
     assert run.content["status"] == "ok"
-    assert 1 * MIB < len(text) < 20 * MIB
+    assert 1 * MIB < len(text) < OUTPUT_MAX
     assert peak_memory(shared_kernel.pid) < SERVER_MEMORY_MAX
 
 
@@ -69,7 +72,7 @@ def test_a_gigabyte_from_a_subprocess_leaves_the_server_small(
 ) -> None:
     run = alive.execute("!head -c 1000000000 /dev/zero", timeout=150)
 
-    assert len(run.stream()) < 20 * MIB
+    assert len(run.stream()) < OUTPUT_MAX
     assert peak_memory(shared_kernel.pid) < SERVER_MEMORY_MAX
 
 
@@ -81,7 +84,7 @@ def test_what_was_left_out_of_the_output_is_told(alive: Client) -> None:
 
     assert text.startswith("first line\n")
     assert text.endswith("last line\n")
-    assert len(text) < 20 * MIB
+    assert len(text) < OUTPUT_MAX
     assert (
         run.reply.metadata["cellwall"]["truncated"]["stdout"]["total_bytes"] >= 50_000_000
     )
@@ -150,10 +153,10 @@ def test_strange_mime_bundles(alive: Client) -> None:
     [
         ("import os; os._exit(1)", ["1"]),
         ("import os; os._exit(0)", []),
-        ("import os; os.kill(os.getpid(), 11)", ["SIGSEGV"]),
-        ("import os; os.kill(os.getpid(), 9)", ["SIGKILL"]),
-        ("import os; os.abort()", ["SIGABRT"]),
-        ("import ctypes; ctypes.string_at(0)", ["SIGSEGV"]),
+        ("import os; os.kill(os.getpid(), 11)", ["signal 11"]),
+        ("import os; os.kill(os.getpid(), 9)", ["signal 9"]),
+        ("import os; os.abort()", ["signal 6"]),
+        ("import ctypes; ctypes.string_at(0)", ["signal 11"]),
         ("import os; os.execv('/bin/true', ['true'])", []),
     ],
 )
@@ -216,11 +219,10 @@ def test_memory_without_end(alive: Client) -> None:
 
 
 def test_closing_the_standard_fds(alive: Client) -> None:
-    run = alive.execute(
-        "import os\nfor fd in (0, 1, 2, 3):\n  try: os.close(fd)\n  except OSError: pass"
-    )
-    assert run.content["status"] in ("ok", "error")
-    assert alive.execute("print('again')").content["status"] == "ok"
+    run = alive.execute("import os\nfor fd in (0, 1, 2): os.close(fd)\nprint('lost?')")
+    assert run.content["status"] == "ok"
+    assert alive.execute("print('again')").stream() == "again\n"
+    assert alive.execute("!echo and from a child").stream() == "and from a child\n"
 
 
 def test_closing_every_fd(alive: Client) -> None:
@@ -319,9 +321,10 @@ def test_code_that_catches_every_interrupt_is_told(start_kernel: StartKernel) ->
     with Client(kernel.info) as c:
         c.wait_ready()
         c.start(
-            "print('started', flush=True)\n"
+            "told = False\n"
             "while True:\n"
             "    try:\n"
+            "        if not told: told = True; print('started', flush=True)\n"
             "        while True: pass\n"
             "    except BaseException: pass"
         )
