@@ -56,6 +56,15 @@ def test_modules_beside_the_notebook_are_imported(
     assert runner.run("import mine; mine.value").result["text/plain"] == "3"
 
 
+def test_little_is_needed_of_the_environment(start: StartRunner, tmp_path: Path) -> None:
+    runner = start(env={"PATH": os.environ["PATH"], "HOME": str(tmp_path / "none")})
+    outcome = runner.run("open('ü.txt', 'w').write('ü'); 'ü'")
+    assert outcome.result["text/plain"] == "'ü'"
+    assert (tmp_path / "ü.txt").read_bytes() == "ü".encode()
+    runner = start(env={"SHELL": "/no/such/shell"})
+    assert runner.run("!echo works").stdout == "works\n"
+
+
 def test_session_name_is_told(start: StartRunner) -> None:
     runner = start(env={**os.environ, "JPY_SESSION_NAME": "/x/book.ipynb"})
     assert runner.run("__session__").result["text/plain"] == "'/x/book.ipynb'"

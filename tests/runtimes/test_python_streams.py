@@ -163,6 +163,23 @@ def test_thread_subclasses_and_timers_belong_to_their_cell(runner: Runner) -> No
     assert {frame.number for frame in outcome.frames("stream")} == {1}
 
 
+def test_work_of_a_thread_pool_prints_into_the_cell_that_gave_it(runner: Runner) -> None:
+    runner.run(
+        "import asyncio\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor(1); pool.submit(print, 'one').result()"
+    )
+    outcome = runner.run("pool.submit(print, 'two', end='', flush=True).result()")
+    assert {frame.number for frame in outcome.frames("stream")} == {outcome.reply.number}
+    for _ in range(2):
+        outcome = runner.run(
+            "await asyncio.get_running_loop().run_in_executor(None, print, 'x')\n"
+            "await asyncio.get_running_loop().run_in_executor(None, print, 'y')"
+        )
+        numbers = {frame.number for frame in outcome.frames("stream")}
+        assert numbers == {outcome.reply.number}
+
+
 def test_task_prints_into_the_cell_that_created_it(runner: Runner) -> None:
     runner.run(
         "import asyncio\n"
@@ -275,6 +292,18 @@ def test_forked_pool_runs_functions_of_the_cell(runner: Runner) -> None:
         "    print(pool.map(double, range(3)))"
     )
     assert outcome.stdout == "[0, 2, 4]\n"
+
+
+def test_spawned_processes_work_after_a_reset(runner: Runner) -> None:
+    runner.run("x = 1")
+    runner.run("%reset -f")
+    assert runner.run("x").error.content["ename"] == "NameError"
+    outcome = runner.run(
+        "import multiprocessing, os\n"
+        "p = multiprocessing.get_context('spawn').Process(target=os.getpid)\n"
+        "p.start(); p.join(); p.exitcode"
+    )
+    assert outcome.result["text/plain"] == "0"
 
 
 def test_process_pool_executor_works(runner: Runner) -> None:

@@ -51,6 +51,7 @@ def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -
             # A callback of the user's has stopped the loop, or raised what stops it.
             if not task.done():
                 traceback.print_exc()
+    task.result()  # raises what is a fault of ours
 
 
 def main() -> None:
@@ -69,12 +70,13 @@ def main() -> None:
     forks.install()
     requests.install()
     inputs.install()
-    streams.install(lambda: inputs.ask(""))
     loop = waiting.make_loop()
     sys.path.insert(0, "")
     kernel = Kernel(make_shell())
     standins.install()
     task = loop.create_task(kernel.serve())
     interrupts.install(loop, task)
+    # Not before: the hello must be the first frame, and warnings so far go out raw.
+    streams.install(lambda: inputs.ask(""))
     hello(describe.language_info(), describe.banner(), IPython.__version__)
     _run_until_done(loop, task)

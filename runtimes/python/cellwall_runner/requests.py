@@ -2,15 +2,18 @@
 """Which request the running code belongs to.
 
 Output carries the number of its request. A task belongs to the cell that created it, by a
-context variable; a thread to the cell that started it; all else to the last request.
+context variable; a thread to the cell that started it, or that gave it its present work;
+all else to the last request.
 """
 
 from __future__ import annotations
 
 import contextvars
+import functools
 import json
 import threading
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable
 
 
 class Request:
@@ -72,8 +75,33 @@ def begin(request: Request) -> None:
     _context.set(request)
 
 
+def _run_for(
+    request: Request, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+) -> Any:
+    before = getattr(_thread, "request", None)
+    _thread.request = request
+    try:
+        return function(*args, **kwargs)
+    finally:
+        _thread.request = before
+
+
+def _follow_submitted_work() -> None:
+    """The threads of a pool outlive the cell that has started them."""
+    submit = ThreadPoolExecutor.submit
+
+    @functools.wraps(submit)
+    def submit_with_request(
+        self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        return submit(self, _run_for, current(), fn, *args, **kwargs)
+
+    ThreadPoolExecutor.submit = submit_with_request  # type: ignore[method-assign]
+
+
 def install() -> None:
     """Lets threads inherit the request of the thread that starts them."""
+    _follow_submitted_work()
     start = threading.Thread.start
     bootstrap = threading.Thread._bootstrap  # type: ignore[attr-defined]
 

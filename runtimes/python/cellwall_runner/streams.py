@@ -165,6 +165,7 @@ def install(ask: Callable[[], str]) -> None:
     """Replaces the three streams. ASK returns one line of input or raises EOFError."""
     if sys.__stdout__ is not None:
         # Unused by us, but some libraries print to it.
+        sys.__stdout__.flush()
         sys.__stdout__.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     sys.stdout = OutputStream(1, "<stdout>")
     sys.stderr = OutputStream(2, "<stderr>")

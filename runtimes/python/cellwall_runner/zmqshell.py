@@ -11,6 +11,7 @@ import bdb
 import builtins
 import inspect
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -124,7 +125,7 @@ class ZMQInteractiveShell(InteractiveShell):
         """Runs a command whose output goes to fds 1 and 2."""
         command = self.var_expand(cmd, depth=1)
         process = subprocess.Popen(
-            command, shell=True, executable=os.environ.get("SHELL")
+            command, shell=True, executable=shutil.which(os.environ.get("SHELL", ""))
         )
         try:
             status = process.wait()
@@ -194,6 +195,12 @@ class ZMQInteractiveShell(InteractiveShell):
 
     def debugger(self, force: bool = False) -> None:
         interrupts.call(super().debugger, force)
+
+    def reset(self, *args: Any, **kwargs: Any) -> None:
+        super().reset(*args, **kwargs)
+        # multiprocessing looks at these of the main module.
+        for name in ("__spec__", "__loader__", "__package__", "__doc__"):
+            self.user_module.__dict__.setdefault(name, None)
 
     # Running cells.
 
