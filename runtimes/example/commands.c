@@ -2,6 +2,7 @@
 /* The commands of the example language: honest ones first, then those that misbehave. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,14 +169,30 @@ do_raise(struct example *example, const char *text)
     example_fail(example, "ExampleError", text);
 }
 
+/* Waits for a frame. False: a SIGINT came first, be it just before the wait. */
+static bool
+frame_has_come(struct example *example)
+{
+    struct pollfd wait = { .fd = runner_fd(example->runner), .events = POLLIN };
+    sigset_t all, mask;
+    bool interrupted;
+    int ready = 0;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &mask);
+    while (!(interrupted = example_interrupted(example)) && ready <= 0)
+        ready = ppoll(&wait, 1, NULL, &mask); /* the only place for signals meanwhile */
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    return !interrupted;
+}
+
 /* input PROMPT: asks, and shows the answer as a result. */
 static void
 do_input(struct example *example, const char *prompt)
 {
     struct error err = { 0 };
-    struct frame frame;
+    struct frame frame = { 0 };
     json_t *content;
-    int r;
 
     if (!example->allow_stdin) {
         example_fail(example, "StdinNotAllowed", "this request allows no input");
@@ -184,13 +201,13 @@ do_input(struct example *example, const char *prompt)
     example_send(example, FRAME_INPUT_REQUEST,
                  json_pack("{s:s, s:b}", "prompt", prompt, "password", 0));
     do {
-        r = runner_receive(example->runner, &frame, &err);
-        if (r == RUNNER_E_INTERRUPTED && example_interrupted(example))
+        if (!frame_has_come(example))
             return;
-        if (r != 0 && r != RUNNER_E_INTERRUPTED)
+        if (runner_receive(example->runner, &frame, &err) != 0)
             exit(EXIT_FAILURE);
-    } while (r != 0 || frame.type != FRAME_INPUT_REPLY ||
-             frame.number != example->number);
+        if (frame.type == FRAME_SHUTDOWN)
+            exit(EXIT_SUCCESS);
+    } while (frame.type != FRAME_INPUT_REPLY || frame.number != example->number);
     content = json_loadb((const char *)frame.content.data, frame.content.length, 0, NULL);
     do_result(example, json_string_value(json_object_get(content, "value")));
     json_decref(content);
@@ -344,12 +361,13 @@ do_signal(struct example *example, const char *text)
     kill(getpid(), atoi(text));
 }
 
-/* stubborn: computes for ever and ignores interrupts. */
+/* stubborn: ignores interrupts, says so, and computes for ever. */
 static void
 do_stubborn(struct example *example, const char *text)
 {
-    (void)example, (void)text;
+    (void)text;
     signal(SIGINT, SIG_IGN);
+    example_stream(example, false, "stubborn\n");
     for (volatile unsigned long i = 0;; i++)
         continue;
 }

@@ -333,9 +333,9 @@ test_restart_gives_a_fresh_interpreter(void **state)
 
     contexts_start(c);
     contexts_run(c, "set x 1");
-    running = contexts_submit(c, "print started\nstubborn");
+    running = contexts_submit(c, "stubborn");
     waiting = contexts_submit(c, "print no");
-    contexts_wait_text(c, running, false, "started");
+    contexts_wait_text(c, running, false, "stubborn");
     from = c->told_count;
     assert_int_equal(context_restart(c->ctx), 0);
     after = contexts_submit(c, "get x"); /* for the fresh one */
@@ -391,9 +391,9 @@ test_stop_kills_a_busy_one_after_the_grace(void **state)
     uint64_t running, waiting;
 
     contexts_start(c);
-    running = contexts_submit(c, "print started\nstubborn");
+    running = contexts_submit(c, "stubborn");
     waiting = contexts_submit(c, "print no");
-    contexts_wait_text(c, running, false, "started");
+    contexts_wait_text(c, running, false, "stubborn");
     assert_int_equal(context_stop(c->ctx, 50), 0);
     contexts_wait_state(c, 0, CONTEXT_DEAD);
     assert_int_equal(contexts_wait_done(c, running)->outcome.end, CONTEXT_END_LOST);

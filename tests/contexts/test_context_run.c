@@ -244,8 +244,8 @@ test_stubborn_run_is_told_to_be_stuck_and_lives(void **state)
     uint64_t number;
 
     contexts_start(c);
-    number = contexts_submit(c, "print started\nstubborn");
-    contexts_wait_text(c, number, false, "started");
+    number = contexts_submit(c, "stubborn");
+    contexts_wait_text(c, number, false, "stubborn");
     context_interrupt(c->ctx, false);
     assert_int_equal(contexts_wait_stuck(c)->number, number);
     assert_null(contexts_find(c, TOLD_DONE, number));
@@ -311,8 +311,8 @@ test_time_limit_counts_on_after_a_persons_interrupt(void **state)
     uint64_t number;
 
     contexts_start(c);
-    number = submit_with_limit(c, "print started\nstubborn", 500);
-    contexts_wait_text(c, number, false, "started");
+    number = submit_with_limit(c, "stubborn", 500);
+    contexts_wait_text(c, number, false, "stubborn");
     context_interrupt(c->ctx, false);
     assert_int_equal(contexts_wait_done(c, number)->outcome.end, CONTEXT_END_LOST);
     assert_int_equal(contexts_wait_done(c, number)->reason.kind, CONTEXT_REASON_TIMEOUT);
