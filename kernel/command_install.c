@@ -134,10 +134,11 @@ const struct command command_install_kernelspec = {
         "is\n"
         "      asked once for its version and for the folders that it needs; the answer "
         "is\n"
-        "      kept in environment.json beside kernel.json and is renewed by the kernel\n"
-        "      when the interpreter's file changes. A kernelspec of the same name is\n"
-        "      replaced at once. Nothing is installed if the interpreter lacks what the\n"
-        "      runtime needs.\n",
+        "      kept in environment.json beside kernel.json: run this again when the\n"
+        "      environment has moved. A kernelspec of the same name is replaced at "
+        "once.\n"
+        "      Nothing is installed if the interpreter lacks what the runtime needs.\n"
+        "      Asking means running the interpreter outside of the sandbox.\n",
     .options = options,
     .option_count = N_ELEMENTS(options),
     .notes =

@@ -51,7 +51,7 @@ static const struct option_spec options[] = {
     { "environment", 0, OPTION_TEXT, "FILE", NULL,
       offsetof(struct arguments, environment),
       "What install-kernelspec has learnt of the interpreter, so that it need not be\n"
-      "asked again. It is asked when FILE is missing or the interpreter has changed." },
+      "asked again. It is asked when FILE is missing or of another interpreter." },
     { "die-with-child", 0, OPTION_FLAG, NULL, NULL,
       offsetof(struct arguments, die_with_child),
       "End with status 1 when the interpreter ends, as other kernels do. Without it the\n"

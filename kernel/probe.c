@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A kept answer is good as long as the interpreter's file is the same: path, size and
- * time of change are stored with it. */
+/* A kept answer is good for the interpreter that gave it, whose path is stored with it,
+ * even when its file has changed. To ask means to run it outside of any sandbox, and an
+ * environment may lie where an earlier notebook could write: so only a person's own
+ * command asks. */
 #include "kernel/probe.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "contexts/runtime.h"
 #include "kernel/child.h"
@@ -160,15 +161,7 @@ environment_create(struct environment **ret, json_t *document, char *interpreter
 static json_t *
 make_notes(const struct runtime *runtime, const char *interpreter)
 {
-    struct stat st = { 0 };
-
-    if (interpreter == NULL)
-        return json_pack("{s:s, s:n}", "runtime", runtime->name, "interpreter");
-    if (stat(interpreter, &st) < 0)
-        st = (struct stat){ 0 };
-    return json_pack("{s:s, s:s, s:I, s:I}", "runtime", runtime->name, "interpreter",
-                     interpreter, "size", (json_int_t)st.st_size, "mtime_ns",
-                     (json_int_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec);
+    return json_pack("{s:s, s:s?}", "runtime", runtime->name, "interpreter", interpreter);
 }
 
 int
@@ -227,7 +220,7 @@ environment_load(struct environment **ret, struct slice text,
     if (notes == NULL)
         return -ENOMEM;
     if (json_equal(kept, notes) == 0)
-        return error_set(err, PROBE_E_STALE, "the interpreter has changed");
+        return error_set(err, PROBE_E_STALE, "it is of another interpreter");
     answer = document;
     document = NULL;
     path = interpreter;

@@ -19,7 +19,7 @@
 
 enum {
     PROBE_E_FAILED = 1, /* the interpreter cannot be used, or not be found; see ERR */
-    PROBE_E_STALE /* the kept file is not of this runtime and interpreter as it is now */
+    PROBE_E_STALE /* the kept file is damaged, or of another runtime or interpreter */
 };
 
 struct error;
