@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import json
+import os
 import signal
 import sys
 import traceback
@@ -41,6 +42,16 @@ def _look_like_a_notebook() -> None:
     sys.argv[:] = [""]
 
 
+def _find_what_pip_installs() -> None:
+    """%pip installs into a folder of the context's own; it goes before the environment's
+    packages, which cannot be changed, so that it can also bring a newer version."""
+    folder = os.environ.get("PIP_TARGET")
+    if folder:
+        packages = ("site-packages", "dist-packages")
+        at = [i for i, path in enumerate(sys.path) if path.endswith(packages)]
+        sys.path.insert(at[0] if at else len(sys.path), folder)
+
+
 def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
     while not task.done():
         try:
@@ -72,6 +83,7 @@ def main() -> None:
     inputs.install()
     loop = waiting.make_loop()
     sys.path.insert(0, "")
+    _find_what_pip_installs()
     kernel = Kernel(make_shell())
     standins.install()
     task = loop.create_task(kernel.serve())
