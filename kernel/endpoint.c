@@ -43,8 +43,8 @@ static const struct option {
     { ZMQ_SNDHWM, ENDPOINT_REPLIES_MAX, ROUTERS },
     { ZMQ_RCVHWM, ENDPOINT_REQUESTS_MAX, ROUTERS | HEARTBEAT },
     { ZMQ_SNDHWM, ENDPOINT_REQUESTS_MAX, HEARTBEAT },
-    /* Every subscriber is welcomed, not only the first of a topic. */
-    { ZMQ_XPUB_VERBOSE, 1, IOPUB },
+    /* Each subscription is told to us and waits for endpoint_subscribe. */
+    { ZMQ_XPUB_MANUAL, 1, IOPUB },
     /* No room is told to us, instead of losing output in silence. */
     { ZMQ_XPUB_NODROP, 1, IOPUB },
     { ZMQ_SNDHWM, ENDPOINT_IOPUB_MAX, IOPUB },
@@ -300,6 +300,16 @@ endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
     *ret = endpoint->frames;
     *ret_count = endpoint->count;
     return 0;
+}
+
+int
+endpoint_subscribe(struct endpoint *endpoint, struct slice topic, bool subscribed)
+{
+    int r = set(endpoint->sockets[CONNECTION_IOPUB],
+                subscribed ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, topic.data, topic.length);
+
+    /* It has gone meanwhile, or was never subscribed. */
+    return r == -EINVAL ? 0 : r;
 }
 
 static int

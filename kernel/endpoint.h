@@ -47,6 +47,11 @@ void *endpoint_socket(const struct endpoint *endpoint, enum connection_port chan
 int endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
                      const struct slice **ret, size_t *ret_count);
 
+/* For the client whose request was received last on iopub: from now on it gets what is
+ * sent under TOPIC and longer ones, or no more. Until then it gets nothing, so that it
+ * can be greeted first. 0 or < 0. */
+int endpoint_subscribe(struct endpoint *endpoint, struct slice topic, bool subscribed);
+
 /* Sends one message of COUNT frames, whole or not at all. 0, ENDPOINT_E_AGAIN,
  * ENDPOINT_E_GONE, < 0. */
 int endpoint_send(struct endpoint *endpoint, enum connection_port channel,

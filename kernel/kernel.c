@@ -353,41 +353,36 @@ on_heartbeat(struct kernel *kernel, enum connection_port channel,
     return r < 0 ? r : 0; /* whoever does not read its echo misses it */
 }
 
-/* The first one is heard before all that was held back for it. */
+/* It goes before all that waits: for the first subscriber, all that was held back. */
 static int
 send_welcome(struct kernel *kernel, const struct outgoing *welcome)
 {
-    bool open = iopub_is_open(kernel->iopub);
     const struct slice *frames = NULL;
     size_t count = 0;
-    int r = open ? 0 : put_starting(kernel);
+    int r = iopub_is_open(kernel->iopub) ? 0 : put_starting(kernel);
 
     if (r == 0)
         r = session_compose(kernel->session, welcome, &frames, &count);
+    if (r == 0)
+        r = iopub_send_first(kernel->iopub, frames, count);
     if (r < 0)
         return r;
-    if (open)
-        return iopub_send(kernel->iopub, frames, count);
     loop_timer_disarm(kernel->open_timer);
-    r = iopub_send_first(kernel->iopub, frames, count);
-    return r < 0 ? r : iopub_open(kernel->iopub);
+    return iopub_open(kernel->iopub);
 }
 
 /* Each subscriber is told that it will miss nothing from now on. */
 static int
-on_subscription(struct kernel *kernel, enum connection_port channel,
-                const struct slice *frames, size_t count)
+welcome(struct kernel *kernel, struct slice topic)
 {
-    CLEANUP(buffer_fini) struct buffer content = { 0 };
-    struct slice topic = frames[0];
-    struct outgoing welcome = { .prefix = &topic, .type = "iopub_welcome" };
+    CLEANUP(buffer_fini) struct buffer content;
+    struct outgoing message = {
+        .prefix = &topic,
+        .prefix_count = topic.length > 0,
+        .type = "iopub_welcome",
+    };
     int r;
 
-    (void)channel;
-    if (count != 1 || topic.length == 0 || topic.data[0] != 1)
-        return 0; /* it leaves, or talks nonsense */
-    topic.data++;
-    topic.length--;
     buffer_init(&content, KERNEL_CONTENT_BYTES_MAX);
     r = buffer_append_text(&content, "{\"subscription\":");
     if (r == 0)
@@ -396,9 +391,26 @@ on_subscription(struct kernel *kernel, enum connection_port channel,
         r = buffer_append_text(&content, "}");
     if (r != 0)
         return r < 0 ? r : -EMSGSIZE;
-    welcome.prefix_count = topic.length > 0;
-    welcome.content = buffer_slice(&content);
-    return send_welcome(kernel, &welcome);
+    message.content = buffer_slice(&content);
+    return send_welcome(kernel, &message);
+}
+
+static int
+on_subscription(struct kernel *kernel, enum connection_port channel,
+                const struct slice *frames, size_t count)
+{
+    struct slice topic = frames[0];
+    bool subscribed;
+    int r;
+
+    (void)channel;
+    if (count != 1 || topic.length == 0 || topic.data[0] > 1)
+        return 0; /* nonsense */
+    subscribed = topic.data[0] == 1;
+    topic.data++;
+    topic.length--;
+    r = endpoint_subscribe(kernel->endpoint, topic, subscribed);
+    return r < 0 || !subscribed ? r : welcome(kernel, topic);
 }
 
 typedef int receive_fn(struct kernel *kernel, enum connection_port channel,

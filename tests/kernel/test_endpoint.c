@@ -208,6 +208,28 @@ test_every_subscriber_shows(void **state)
 }
 
 static void
+test_a_subscriber_gets_nothing_before_it_is_let_in(void **state)
+{
+    struct fixture *f = *state;
+    const struct slice early[] = { slice_text("early") };
+    const struct slice late[] = { slice_text("late") };
+    const struct slice *frames;
+    char text[16];
+    size_t count;
+
+    f->client = client_socket(f, ZMQ_SUB, NULL, CONNECTION_IOPUB);
+    zmq_setsockopt(f->client, ZMQ_SUBSCRIBE, "", 0);
+    wait_readable(endpoint_socket(f->endpoint, CONNECTION_IOPUB));
+    assert_int_equal(endpoint_send(f->endpoint, CONNECTION_IOPUB, early, 1), 0);
+    assert_int_equal(endpoint_receive(f->endpoint, CONNECTION_IOPUB, &frames, &count), 0);
+    assert_int_equal(endpoint_send(f->endpoint, CONNECTION_IOPUB, early, 1), 0);
+    assert_int_equal(endpoint_subscribe(f->endpoint, slice_text(""), true), 0);
+    assert_int_equal(endpoint_send(f->endpoint, CONNECTION_IOPUB, late, 1), 0);
+    assert_int_equal(zmq_recv(f->client, text, sizeof text, 0), 4);
+    assert_memory_equal(text, "late", 4);
+}
+
+static void
 test_a_wrong_address_is_told(void **state)
 {
     struct connection connection;
@@ -267,6 +289,7 @@ main(void)
         TEST(test_a_client_that_comes_back_gets_its_replies),
         TEST(test_a_message_of_too_many_frames_is_dropped_whole),
         TEST(test_every_subscriber_shows),
+        TEST(test_a_subscriber_gets_nothing_before_it_is_let_in),
         cmocka_unit_test(test_a_wrong_address_is_told),
         cmocka_unit_test(test_ipc_sockets_are_files_and_go_away),
     };

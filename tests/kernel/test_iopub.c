@@ -67,6 +67,7 @@ subscribe(struct fixture *f)
         assert_int_equal(endpoint_receive(f->endpoint, CONNECTION_IOPUB, &frames, &count),
                          0);
     }
+    assert_int_equal(endpoint_subscribe(f->endpoint, slice_text(""), true), 0);
 }
 
 static int
