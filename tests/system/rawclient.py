@@ -328,6 +328,7 @@ class Client:
             else:
                 left = end - time.monotonic()
                 if left <= 0 or not self.iopub.poll(left * 1000):
+                    self.kept = got  # they may be what somebody else looks for
                     raise NothingCame(f"on iopub; so far {[m.type for m in got]}")
                 message = self.parse(self.iopub.recv_multipart())
             got.append(message)
