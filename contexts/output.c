@@ -60,27 +60,41 @@ on_channel_readable(void *arg)
     return pump(arg);
 }
 
+static bool
+pipe_is_ahead(const struct pipe *pipe)
+{
+    return pipe->scan.met == pipe->output->next;
+}
+
+/* A pipe that is ahead is mostly empty, and the frame is on its way: only if it becomes
+ * readable meanwhile is it worth the system calls to leave it alone. */
 static int
 on_pipe_readable(int fd, uint32_t events, void *arg)
 {
     struct pipe *pipe = arg;
+    bool was_ahead = pipe_is_ahead(pipe);
+    uint64_t next = pipe->output->next;
+    int r = pump(pipe->output);
 
     (void)fd, (void)events;
-    return pump(pipe->output);
+    if (r == 0 && was_ahead && pipe->output->next == next) {
+        loop_source_destroy(pipe->source);
+        pipe->source = NULL;
+    }
+    return r;
 }
 
 static int
 pipe_update(struct pipe *pipe)
 {
     struct output *output = pipe->output;
-    bool reads = output->reading && pipe->fd >= 0 && pipe->scan.met < output->next;
 
-    if (!reads) {
+    if (!output->reading || pipe->fd < 0) {
         loop_source_destroy(pipe->source);
         pipe->source = NULL;
         return 0;
     }
-    if (pipe->source != NULL)
+    if (pipe->source != NULL || pipe_is_ahead(pipe))
         return 0;
     return loop_add_fd(&pipe->source, output->loop, pipe->fd, EPOLLIN, on_pipe_readable,
                        pipe);
@@ -224,7 +238,7 @@ pipe_read(struct pipe *pipe, size_t bound, size_t *budget)
 
         if (r < 0)
             return r;
-        if (pipe->scan.met == pipe->output->next || bound == 0)
+        if (pipe_is_ahead(pipe) || bound == 0)
             return 0;
         n = pipe_fill(pipe);
         if (n <= 0)
@@ -243,7 +257,7 @@ reach_markers(struct output *output, size_t *budget)
 
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(output->pipes); i++) {
         r = pipe_read(&output->pipes[i], PIPE_BYTES_MAX, budget);
-        missed |= output->pipes[i].scan.met != output->next;
+        missed |= !pipe_is_ahead(&output->pipes[i]);
     }
     output->missed += missed;
     return r;

@@ -215,6 +215,26 @@ test_frame_waits_for_no_pipe_that_is_behind(void **state)
 }
 
 static void
+test_pipe_that_is_ahead_does_not_spin(void **state)
+{
+    struct fixture *f = *state;
+    struct pollfd ready = { .fd = loop_fd(f->loop), .events = POLLIN };
+
+    put_marker(f->out, 1);
+    run(f);
+    put_text(f->out, "a");
+    close_fdp(&f->out);
+    f->out = -1;
+    run(f); /* ends: nothing is ready though text waits */
+    assert_int_equal(poll(&ready, 1, 0), 0);
+    assert_heard(f, "");
+    put_marker(f->err, 1);
+    send_frame(f, 1);
+    run(f);
+    assert_heard(f, " frame:1 out:a");
+}
+
+static void
 test_marker_split_across_reads_is_found(void **state)
 {
     struct fixture *f = *state;
@@ -470,6 +490,7 @@ main(void)
         TEST(test_text_passes_without_frames),
         TEST(test_frames_and_text_keep_the_programs_order),
         TEST(test_frame_waits_for_no_pipe_that_is_behind),
+        TEST(test_pipe_that_is_ahead_does_not_spin),
         TEST(test_marker_split_across_reads_is_found),
         TEST(test_beginning_of_a_marker_is_text_when_it_goes_on_differently),
         TEST(test_beginning_of_a_marker_at_the_end_is_text),
