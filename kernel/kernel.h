@@ -122,6 +122,12 @@ int kernel_reply(struct kernel *kernel, const struct origin *origin, const char 
 int kernel_send(struct kernel *kernel, enum connection_port channel,
                 const struct origin *origin, const char *type, struct slice content);
 
+/* Sends what iopub holds back, "starting" first; again: nothing. */
+int kernel_open_iopub(struct kernel *kernel);
+
+/* Tells a new subscriber of TOPIC that it misses nothing from now on, before all else. */
+int kernel_welcome(struct kernel *kernel, struct slice topic);
+
 /* Whom output belongs to: request NUMBER, or the last cell. May be empty. */
 struct slice kernel_parent_header(const struct kernel *kernel, uint64_t number);
 
