@@ -308,7 +308,6 @@ static void
 test_program_that_cannot_be_run_is_named(void **state)
 {
     struct contexts *c = *state;
-    CLEANUP(freep) char *program = c->runtime->argv[0];
     CLEANUP(close_fdp) int fd = -1;
     const struct told *told;
     char path[128];
@@ -316,6 +315,7 @@ test_program_that_cannot_be_run_is_named(void **state)
     snprintf(path, sizeof path, "%s/program", c->directory);
     fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
     assert_true(fd >= 0);
+    free(c->runtime->argv[0]);
     c->runtime->argv[0] = strdup(path);
     contexts_create(c);
     told = contexts_wait_state(c, 0, CONTEXT_DEAD);
