@@ -221,6 +221,7 @@ STEPS = (
         needs=("build-fuzz",),
     ),
     Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
+    Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("system", pytest("system", "tests/system"), needs=("build-asan",)),
 )
 
