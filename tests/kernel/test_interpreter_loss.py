@@ -107,13 +107,18 @@ def test_its_last_words_are_quoted(client: Client) -> None:
     assert any("out of cheese" in line for line in run.content["traceback"])
 
 
-def test_cells_that_wait_are_aborted_by_a_death(client: Client) -> None:
-    asked = [client.start(code) for code in ("signal 9", "print 1", "print 2")]
-    runs = [client.finish(i) for i in asked]
+def test_cells_that_wait_are_aborted_by_a_death(start: Start) -> None:
+    kernel = start()
+    with Client(kernel.info) as c:
+        c.wait_ready()
+        asked = [c.start(code) for code in ("block", "print 1", "print 2")]
+        c.reply_to("shell", c.send("shell", "kernel_info_request"))  # all have come
+        os.kill(runner_of(kernel), signal.SIGKILL)
+        runs = [c.finish(i) for i in asked]
 
-    assert [r.content["status"] for r in runs] == ["error", "aborted", "aborted"]
-    assert runs[1].types() == runs[2].types() == ["status", "status"]
-    assert client.execute("print 3").stream() == "3\n"
+        assert [r.content["status"] for r in runs] == ["error", "aborted", "aborted"]
+        assert runs[1].types() == runs[2].types() == ["status", "status"]
+        assert c.execute("print 3").stream() == "3\n"
 
 
 def test_comms_of_a_dead_interpreter_are_closed(client: Client) -> None:
