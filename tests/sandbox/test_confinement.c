@@ -24,7 +24,6 @@
 #include "protocol/cleanup.h"
 #include "tests/sandbox/box.h"
 
-#define ABSTRACT_NAME "cellwall-test-listener"
 #define OUTPUT_BYTES_MAX ((size_t)256 * 1024)
 
 struct fixture {
@@ -245,16 +244,28 @@ listen_tcp(int *ret_port)
     return fd;
 }
 
+/* Of this process alone: the program runs as root and as a user at the same time. */
+static const char *
+abstract_name(void)
+{
+    static char name[64];
+
+    snprintf(name, sizeof name, "cellwall-test-listener-%d", (int)getpid());
+    return name;
+}
+
 static int
 listen_abstract(void)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t length = strlen(abstract_name());
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    memcpy(address.sun_path + 1, ABSTRACT_NAME, sizeof ABSTRACT_NAME - 1);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address,
-                          offsetof(struct sockaddr_un, sun_path) + sizeof ABSTRACT_NAME),
-                     0);
+    memcpy(address.sun_path + 1, abstract_name(), length);
+    assert_int_equal(
+        bind(fd, (struct sockaddr *)&address,
+             (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + length)),
+        0);
     assert_int_equal(listen(fd, 4), 0);
     return fd;
 }
@@ -279,7 +290,9 @@ test_dangerous_operations_are_refused(void **state)
     tcp = listen_tcp(&number);
     snprintf(port, sizeof port, "%d", number);
     snprintf(canary, sizeof canary, "%s/secret", f->workspace);
-    const char *const argv[] = { "/probe", "refused", port, ABSTRACT_NAME, canary, NULL };
+    const char *const argv[] = {
+        "/probe", "refused", port, abstract_name(), canary, NULL
+    };
     close(open(canary, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     assert_int_equal(buffer_append_text(&f->output, "\n"), 0);
     run(f, argv);
@@ -369,7 +382,7 @@ test_host_network_reaches_the_host_but_not_its_abstract_sockets(void **state)
 
     tcp = listen_tcp(&number);
     snprintf(port, sizeof port, "%d", number);
-    const char *const argv[] = { "/probe", "refused", port, ABSTRACT_NAME, "/x", NULL };
+    const char *const argv[] = { "/probe", "refused", port, abstract_name(), "/x", NULL };
     box_spec_init(&box, f->workspace, argv);
     box.spec.network = SANDBOX_NETWORK_HOST;
     assert_int_equal(buffer_append_text(&f->output, "\n"), 0);
