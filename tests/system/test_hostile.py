@@ -218,9 +218,12 @@ def test_memory_without_end(alive: Client) -> None:
 # --- closed and forged channels -------------------------------------------------------
 
 
-def test_closing_the_standard_fds(alive: Client) -> None:
-    run = alive.execute("import os\nfor fd in (0, 1, 2): os.close(fd)\nprint('lost?')")
+def test_closing_the_standard_fds_and_the_next(alive: Client) -> None:
+    alive.execute("kept = 1")
+    run = alive.execute("import os; os.closerange(0, 100); print('lost?')")
     assert run.content["status"] == "ok"
+    assert run.stream() == "lost?\n"
+    assert alive.evaluate("kept") == 1
     assert alive.execute("print('again')").stream() == "again\n"
     assert alive.execute("!echo and from a child").stream() == "and from a child\n"
 

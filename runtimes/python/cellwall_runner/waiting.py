@@ -8,6 +8,9 @@ wakes when the loop's own file descriptor says that a task of the user's can go 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import _cellwall
@@ -15,9 +18,26 @@ import _cellwall
 from . import inputs, interrupts
 
 
+_PRIVATE_FD_MIN = 100
+"""User code closes small numbers, in the belief that they are its own."""
+
+
+@contextlib.contextmanager
+def _small_fds_taken() -> Iterator[None]:
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    while taken[-1] < _PRIVATE_FD_MIN:
+        taken.append(os.dup(taken[0]))
+    try:
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+
+
 def make_loop() -> asyncio.AbstractEventLoop:
     """The one loop, in which all cells run."""
-    loop = asyncio.SelectorEventLoop()
+    with _small_fds_taken():
+        loop = asyncio.SelectorEventLoop()
     asyncio.set_event_loop(loop)
     return loop
 
