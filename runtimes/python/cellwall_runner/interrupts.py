@@ -50,14 +50,16 @@ def call(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
 
 
 def _in_user_code(frame: FrameType | None) -> bool:
+    is_beside = False  # in a callback or a task of the user's, beside the cell
     while frame is not None:
         if frame.f_code is call.__code__:
             return True
+        if frame.f_code is asyncio.Handle._run.__code__:  # type: ignore[attr-defined]
+            # An interrupted step of asyncio's own would never wake who waits for it.
+            return is_beside and asyncio.current_task(_loop) is not _server
         if frame.f_code in _own_callbacks:
             return False
-        if frame.f_code is asyncio.Handle._run.__code__:  # type: ignore[attr-defined]
-            # A callback or a task of the user's, between cells or beside one.
-            return _loop is not None and asyncio.current_task(_loop) is not _server
+        is_beside |= not frame.f_globals.get("__name__", "").startswith("asyncio.")
         frame = frame.f_back
     return False
 

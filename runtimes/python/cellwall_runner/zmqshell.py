@@ -190,8 +190,14 @@ class ZMQInteractiveShell(InteractiveShell):
             # IPython prints a group instead of handing it on, and needs some frame.
             self._get_exc_info(exc_tuple)
             self.show_plain(error)
-        else:
+            return
+        try:
             super().showtraceback(exc_tuple, filename, tb_offset, **options)
+        except Exception:
+            # IPython 7 cannot format all that there is.
+            if error is None:
+                raise
+            self.show_plain(error)
 
     def debugger(self, force: bool = False) -> None:
         interrupts.call(super().debugger, force)
