@@ -283,7 +283,7 @@ def test_marker_bytes_in_output_do_not_confuse_the_order(alive: Client) -> None:
     run = alive.execute(
         "import os\n"
         "for i in range(1000):\n"
-        "    os.write(1, os.urandom(24)); os.write(2, bytes(24))\n"
+        "    os.write(1, os.urandom(24) + b'.'); os.write(2, bytes(24))\n"
         "print('the end')"
     )
 
