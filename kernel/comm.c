@@ -15,28 +15,15 @@ static int
 forward(struct kernel *kernel, struct request *request, enum frame_type type,
         struct error *err)
 {
-    const struct message *message = request->message;
-    const struct context_request wish = {
+    const struct wire *wire = &request->message->wire;
+    struct context_request wish = {
         .type = type,
-        .header = message->wire.header,
-        .metadata = message->wire.metadata,
-        .content = message->wire.content,
-        .buffers = message->wire.buffers,
-        .buffer_count = (uint32_t)message->wire.buffer_count,
+        .buffers = wire->buffers,
+        .buffer_count = (uint32_t)wire->buffer_count,
     };
     struct parent *parent;
-    uint64_t number;
-    int r = context_submit(kernel->context, &wish, &number, err);
 
-    if (r != 0)
-        return r < 0 ? r : HANDLER_E_REFUSED;
-    r = parents_add(kernel->parents, number, &request->origin, (struct slice){ 0 },
-                    &parent);
-    if (r < 0)
-        return r;
-    parent->handler = request->handler;
-    parent->busy_told = request->busy_told;
-    return 0;
+    return dispatch_submit(kernel, request, &wish, (struct slice){ 0 }, &parent, err);
 }
 
 static const char *

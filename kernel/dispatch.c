@@ -193,6 +193,33 @@ dispatch_busy(struct kernel *kernel, struct parent *parent)
 }
 
 int
+dispatch_submit(struct kernel *kernel, const struct request *request,
+                struct context_request *wish, struct slice code, struct parent **ret,
+                struct error *err)
+{
+    const struct wire *wire = &request->message->wire;
+    uint64_t number;
+    int r;
+
+    wish->header = wire->header;
+    wish->metadata = wire->metadata;
+    wish->content = wire->content;
+    r = context_submit(kernel->context, wish, &number, err);
+    if (r > 0)
+        return error_wrap(err, HANDLER_E_REFUSED, "%s",
+                          r == CONTEXT_E_QUEUE_FULL  ? "QueueFull"
+                          : r == CONTEXT_E_TOO_LARGE ? "RequestTooLarge"
+                                                     : "InterpreterGone");
+    if (r == 0)
+        r = parents_add(kernel->parents, number, &request->origin, code, ret);
+    if (r < 0)
+        return r;
+    (*ret)->handler = request->handler;
+    (*ret)->busy_told = request->busy_told;
+    return 0;
+}
+
+int
 dispatch_done(struct kernel *kernel, struct parent *parent,
               const struct context_outcome *outcome)
 {

@@ -8,8 +8,10 @@
 #include <stdbool.h>
 
 #include "kernel/origin.h"
+#include "protocol/buffer.h"
 
 struct context_outcome;
+struct context_request;
 struct error;
 struct kernel;
 struct message;
@@ -61,6 +63,13 @@ int dispatch_find(const char *type, enum connection_port channel,
 /* Serves a message that came on shell or control. 0 or < 0. */
 int dispatch(struct kernel *kernel, enum connection_port channel,
              struct message *message);
+
+/* Hands REQUEST to the context, for a deferred handler: fills in header, metadata and
+ * content of WISH, and remembers the parent, with CODE (copied) for the history. RET is
+ * borrowed. 0, HANDLER_E_REFUSED, < 0. */
+int dispatch_submit(struct kernel *kernel, const struct request *request,
+                    struct context_request *wish, struct slice code, struct parent **ret,
+                    struct error *err);
 
 /* Ends a deferred request: its last word, the reply and "idle". */
 int dispatch_done(struct kernel *kernel, struct parent *parent,

@@ -26,16 +26,6 @@ is_blank(const char *code)
     return *code == '\0';
 }
 
-static int
-refusal(int result, struct error *err)
-{
-    const char *name = result == CONTEXT_E_QUEUE_FULL  ? "QueueFull"
-                       : result == CONTEXT_E_TOO_LARGE ? "RequestTooLarge"
-                                                       : "InterpreterGone";
-
-    return error_wrap(err, HANDLER_E_REFUSED, "%s", name);
-}
-
 int
 handle_execute(struct kernel *kernel, struct request *request, struct error *err)
 {
@@ -46,29 +36,20 @@ handle_execute(struct kernel *kernel, struct request *request, struct error *err
                  is_blank(json_string_value(text));
     struct context_request wish = {
         .type = FRAME_EXECUTE_REQUEST,
-        .header = message->wire.header,
-        .metadata = message->wire.metadata,
-        .content = message->wire.content,
         .silent = flag(content, "silent"),
         .store_history = flag(content, "store_history") && !blank,
         .stop_on_error = flag(content, "stop_on_error"),
     };
     struct slice code;
     struct parent *parent;
-    uint64_t number;
     int r;
 
     if (json_member(message->wire.content, "code", &code) != 0)
         return error_set(err, HANDLER_E_REFUSED, "InvalidRequest: no code");
-    r = context_submit(kernel->context, &wish, &number, err);
+    r = dispatch_submit(kernel, request, &wish, wish.silent ? (struct slice){ 0 } : code,
+                        &parent, err);
     if (r != 0)
-        return r < 0 ? r : refusal(r, err);
-    r = parents_add(kernel->parents, number, &request->origin,
-                    wish.silent ? (struct slice){ 0 } : code, &parent);
-    if (r < 0)
         return r;
-    parent->handler = request->handler;
-    parent->busy_told = request->busy_told;
     parent->silent = wish.silent;
     parent->stored = wish.store_history && !wish.silent;
     return 0;

@@ -16,25 +16,12 @@ submit(struct kernel *kernel, struct request *request, enum frame_type type,
        struct error *err)
 {
     const struct message *message = request->message;
-    const struct context_request wish = {
-        .type = type,
-        .header = message->wire.header,
-        .metadata = message->wire.metadata,
-        .content = message->wire.content,
-        .queue_ms = WAIT_MS,
-    };
+    struct context_request wish = { .type = type, .queue_ms = WAIT_MS };
     struct parent *parent;
-    uint64_t number;
-    int r = context_submit(kernel->context, &wish, &number, err);
+    int r = dispatch_submit(kernel, request, &wish, (struct slice){ 0 }, &parent, err);
 
     if (r != 0)
-        return r < 0 ? r : HANDLER_E_REFUSED;
-    r = parents_add(kernel->parents, number, &request->origin, (struct slice){ 0 },
-                    &parent);
-    if (r < 0)
         return r;
-    parent->handler = request->handler;
-    parent->busy_told = request->busy_told;
     parent->cursor = json_integer_value(json_object_get(message->content, "cursor_pos"));
     return 0;
 }
