@@ -17,7 +17,7 @@ just before the kernel's process is started.
 stock client: jupyter_client as every Jupyter program uses it.
   ready         start_kernel() to the return of wait_for_ready(), then the reply to `1+1`.
                 The client itself connects again only each 100 ms and listens 200 ms for
-                silence, so no kernel comes below about 0.3 s here.
+                silence, so no kernel comes below about 0.2 s here.
   1+1           one request: until both the reply and IOPub's idle are received, in
                 kernels that are warm. About 1 ms of it is the client's own work.
 
