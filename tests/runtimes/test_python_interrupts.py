@@ -91,7 +91,7 @@ def test_long_code_ends_and_variables_stay(runner: Runner, name: str) -> None:
 
 
 def test_interrupted_system_call_of_c_ends_its_command(runner: Runner) -> None:
-    code = WHEN_UP + "print('code', os.system('touch up; sleep 600'))"
+    code = WHEN_UP + "print('code', os.system('touch up; exec sleep 600'))"
     assert "code" in interrupt_when_started(runner, code).stdout
 
 

@@ -66,6 +66,8 @@ def _in_user_code(frame: FrameType | None) -> bool:
 
 def handle_signal(signum: int, frame: FrameType | None) -> None:
     """The handler of SIGINT."""
+    if not _cellwall.interrupt_is_meant():
+        return  # it is late: the cell has ended
     if _in_user_code(frame):
         raise _deliver()
     _cellwall.note_interrupt()

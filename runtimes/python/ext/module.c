@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -353,19 +354,33 @@ module_end_request(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-module_note_interrupt(PyObject *module, PyObject *unused)
+/* The server signals only behind a request: one whose frame is there, although it was not
+ * read yet, is meant. Behind the signal it sends a ping, so one that finds a ping is
+ * late. */
+static bool
+has_request(void)
 {
-    struct pollfd wait = { .events = POLLIN };
+    uint8_t start[2]; /* of a frame: its version and type */
 
+    return !channel.idle || (recv(runner_fd(channel.runner), start, sizeof start,
+                                  MSG_PEEK | MSG_DONTWAIT) == sizeof start &&
+                             start[1] != FRAME_PING);
+}
+
+static PyObject *
+module_interrupt_is_meant(PyObject *module, PyObject *unused)
+{
     (void)module, (void)unused;
     if (!is_connected())
         return NULL;
-    wait.fd = runner_fd(channel.runner);
-    /* The server signals only behind a request: one whose frame is already there is
-     * meant, although it was not read yet. */
-    if (!channel.waiting && (!channel.idle || poll(&wait, 1, 0) > 0))
-        channel.interrupted = true;
+    return PyBool_FromLong(!channel.waiting && has_request());
+}
+
+static PyObject *
+module_note_interrupt(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    channel.interrupted = true;
     Py_RETURN_NONE;
 }
 
@@ -444,8 +459,11 @@ static PyMethodDef methods[] = {
     { "end_request", FUNCTION(module_end_request), METH_NOARGS,
       "end_request()\n\nForgets interrupts of the request that is about to be "
       "answered." },
+    { "interrupt_is_meant", FUNCTION(module_interrupt_is_meant), METH_NOARGS,
+      "interrupt_is_meant() -> bool\n\nWhether there is a request that a signal which "
+      "comes now can be for." },
     { "note_interrupt", FUNCTION(module_note_interrupt), METH_NOARGS,
-      "note_interrupt()\n\nRemembers an interrupt, if it is for a request." },
+      "note_interrupt()\n\nRemembers an interrupt of the request under way." },
     { "take_interrupt", FUNCTION(module_take_interrupt), METH_NOARGS,
       "take_interrupt() -> bool\n\nWhether an interrupt was remembered; forgets it." },
     { "flush", FUNCTION(module_flush), METH_NOARGS,
