@@ -104,6 +104,8 @@ class UserCoroutine:
 
     def interrupt(self, server: asyncio.Task[Any]) -> None:
         """Cancels the coroutine, which waits, by way of SERVER, its task."""
+        if self._cancelled is not None:
+            return  # on its way: a second one would hit whatever the task awaits next
         self._interrupted = True
         self._cancelled = server
         server.cancel()
