@@ -17,7 +17,6 @@ import _cellwall
 
 from . import inputs, interrupts
 
-
 _PRIVATE_FD_MIN = 100
 """User code closes small numbers, in the belief that they are its own."""
 

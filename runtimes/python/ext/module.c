@@ -358,13 +358,13 @@ module_end_request(PyObject *module, PyObject *unused)
  * read yet, is meant. Behind the signal it sends a ping, so one that finds a ping is
  * late. */
 static bool
-has_request(void)
+request_has_arrived(void)
 {
     uint8_t start[2]; /* of a frame: its version and type */
 
-    return !channel.idle || (recv(runner_fd(channel.runner), start, sizeof start,
-                                  MSG_PEEK | MSG_DONTWAIT) == sizeof start &&
-                             start[1] != FRAME_PING);
+    return recv(runner_fd(channel.runner), start, sizeof start,
+                MSG_PEEK | MSG_DONTWAIT) == sizeof start &&
+           start[1] != FRAME_PING;
 }
 
 static PyObject *
@@ -373,7 +373,8 @@ module_interrupt_is_meant(PyObject *module, PyObject *unused)
     (void)module, (void)unused;
     if (!is_connected())
         return NULL;
-    return PyBool_FromLong(!channel.waiting && has_request());
+    /* A cell that waits for the answer to a question waits too, but is not idle. */
+    return PyBool_FromLong(!channel.idle || (!channel.waiting && request_has_arrived()));
 }
 
 static PyObject *
