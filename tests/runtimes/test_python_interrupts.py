@@ -69,25 +69,40 @@ LONG = {
     "stubborn command": WHEN_UP + "!trap '' INT; touch up; sleep 600",
     "bash": STARTED + "get_ipython().run_cell_magic('bash', '', 'sleep 600')",
     "print flood": STARTED + "while True: print('x' * 100)",
-    "callback": STARTED + "get_ipython().events.register('post_execute', forever)",
     "regular expression": "import re\n" + STARTED + "re.match(r'(a+)+$', 'a' * 40 + 'b')",
-    "user expression": STARTED,
 }
 
 
 @pytest.mark.parametrize("name", LONG)
 def test_long_code_ends_and_variables_stay(runner: Runner, name: str) -> None:
-    options: dict[str, Any] = {}
-    runner.run("kept = 1\ndef forever():\n    while True: pass")
-    if name == "user expression":
-        options["user_expressions"] = {"long": "forever()"}
-    outcome = interrupt_when_started(runner, LONG[name], **options)
-    if name == "callback":
-        runner.run("get_ipython().events.unregister('post_execute', forever)")
-    elif name != "user expression":
-        assert outcome.status == "error"
-        assert outcome.interrupted
+    runner.run("kept = 1")
+    outcome = interrupt_when_started(runner, LONG[name])
+    assert outcome.status == "error"
+    assert outcome.interrupted
+    assert len(outcome.frames("error")) == 1
     assert runner.run("kept").result["text/plain"] == "1"
+
+
+TELLS = "def forever():\n    print('started')\n    while True: pass"
+
+
+def test_long_callback_can_be_interrupted(runner: Runner) -> None:
+    runner.run(TELLS)
+    code = "get_ipython().events.register('post_execute', forever)"
+    outcome = interrupt_when_started(runner, code)
+    assert outcome.interrupted
+    assert outcome.error.content["ename"] == "KeyboardInterrupt"
+    outcome = runner.run("get_ipython().events.unregister('post_execute', forever)")
+    assert outcome.status == "ok"
+
+
+def test_long_user_expression_can_be_interrupted(runner: Runner) -> None:
+    runner.run(TELLS)
+    asked = {"long": "forever()", "short": "1"}
+    outcome = interrupt_when_started(runner, "", user_expressions=asked)
+    found = outcome.reply.content["user_expressions"]
+    assert found["long"]["ename"] == "KeyboardInterrupt"
+    assert found["short"]["status"] == "ok"
 
 
 def test_interrupted_system_call_of_c_ends_its_command(runner: Runner) -> None:

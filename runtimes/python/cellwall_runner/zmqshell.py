@@ -38,10 +38,18 @@ _EVENT_LOOPS = (None, "", "inline", "asyncio", "agg", "nbagg", "widget", "ipympl
 
 
 class UserEvents(EventManager):
-    """Callbacks are user code: an interrupt may stop them."""
+    """Callbacks are user code. An interrupt of one is one of the whole cell."""
 
     def trigger(self, event: str, *args: Any, **kwargs: Any) -> None:
-        interrupts.call(super().trigger, event, *args, **kwargs)
+        interrupts.call(self._run_callbacks, event, *args, **kwargs)
+
+    def _run_callbacks(self, event: str, *args: Any, **kwargs: Any) -> None:
+        for function in list(self.callbacks[event]):
+            try:
+                function(*args, **kwargs)
+            except Exception:
+                print(f"Error in callback {function} (for {event}):")
+                self.shell.showtraceback()
 
 
 class Exiter(ExitAutocall):
