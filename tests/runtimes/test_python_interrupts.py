@@ -138,6 +138,26 @@ def test_interrupted_await_cancels_what_it_waits_for(runner: Runner) -> None:
     )
 
 
+def test_interrupt_just_before_a_cell_begins_to_wait_is_delivered(runner: Runner) -> None:
+    outcome = runner.run(
+        "import asyncio, signal, sys\n"
+        "def trace(frame, event, arg):\n"
+        "    sys.settrace(None)\n"
+        "    frame.f_trace = None\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "async def f():\n"
+        "    frame = sys._getframe()\n"
+        "    while frame.f_code.co_name != '_steps': frame = frame.f_back\n"
+        "    frame.f_trace = trace\n"
+        "    sys.settrace(lambda *_: None)\n"
+        "    await asyncio.sleep(600)\n"
+        "await f()"
+    )
+    assert outcome.interrupted
+    assert outcome.error.content["ename"] == "KeyboardInterrupt"
+    assert runner.run("await asyncio.sleep(0, 1)").result["text/plain"] == "1"
+
+
 def test_code_may_catch_the_interrupt(runner: Runner) -> None:
     outcome = interrupt_when_started(
         runner,

@@ -111,6 +111,13 @@ class UserCoroutine:
         server.cancel()
 
     def __await__(self) -> Generator[Any, Any, Any]:
+        # All the time, not only while it waits: a signal just before it begins to must
+        # find it. Its task pauses nowhere else, so the loop's callback finds it waiting.
+        # Cells that other tasks run are not what the server waits for.
+        global _awaiting
+        before = _awaiting
+        if asyncio.current_task() is _server:
+            _awaiting = self
         try:
             return (yield from self._steps())
         except asyncio.CancelledError as error:
@@ -118,24 +125,23 @@ class UserCoroutine:
                 raise
             raise _deliver().with_traceback(error.__traceback__) from None
         finally:
+            if _awaiting is self:
+                _awaiting = before
             if self._coroutine.cr_frame is not None:  # type: ignore[attr-defined]
                 call(self._coroutine.close)
 
     def _steps(self) -> Generator[Any, Any, Any]:
-        global _awaiting
         step: tuple[Any, ...] = (self._coroutine.send, None)
         while True:
             try:
                 waiting_for = call(*step)
             except StopIteration as stop:
                 return stop.value
-            _awaiting = self
             try:
                 step = (self._coroutine.send, (yield waiting_for))
             except BaseException as error:
                 step = (self._coroutine.throw, error)
             finally:
-                _awaiting = None
                 self._forget_cancellation()
 
     def _forget_cancellation(self) -> None:
