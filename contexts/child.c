@@ -218,7 +218,8 @@ child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
                         child);
     if (r < 0)
         return r;
-    r = spawner_spawn(spawner, spec, ends.theirs, on_spawned, child, &child->ticket, err);
+    r = spawner_spawn(spawner, spec, ends.theirs, NULL, on_spawned, child, &child->ticket,
+                      err);
     if (r != 0)
         return r < 0 ? r : error_wrap(err, CHILD_E_SPAWN, "asking for a sandbox");
     child->spawning = true;

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "contexts/passing.h"
+#include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/sandbox.h"
 #include "protocol/cleanup.h"
 
@@ -76,10 +76,13 @@ static int
 spawn(const uint8_t *packet, const struct passing *passing, int *ret_pidfd,
       struct error *err)
 {
+    bool by_zygote = passing->fd_count == SANDBOX_FD_COUNT + LAUNCHER_ZYGOTE_FD_COUNT;
+    struct sandbox_zygote zygote;
     struct sandbox_spec_copy copy;
     int r;
 
-    if (passing->cut || passing->fds_lost || passing->fd_count != SANDBOX_FD_COUNT)
+    if (passing->cut || passing->fds_lost ||
+        (passing->fd_count != SANDBOX_FD_COUNT && !by_zygote))
         return error_set(err, LAUNCHER_E_REQUEST, "not a request: %zu bytes, %zu fds",
                          passing->length, passing->fd_count);
     r = sandbox_spec_decode(
@@ -89,7 +92,11 @@ spawn(const uint8_t *packet, const struct passing *passing, int *ret_pidfd,
         err);
     if (r != 0)
         return r;
-    r = sandbox_spawn(&copy.spec, passing->fds, ret_pidfd, err);
+    for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
+        zygote.namespaces[i] = passing->fds[SANDBOX_FD_COUNT + i];
+    zygote.socket = passing->fds[SANDBOX_FD_COUNT + SANDBOX_NAMESPACE_COUNT];
+    r = sandbox_spawn(&copy.spec, passing->fds, by_zygote ? &zygote : NULL, ret_pidfd,
+                      err);
     sandbox_spec_copy_fini(&copy);
     return r;
 }

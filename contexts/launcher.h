@@ -4,9 +4,11 @@
  *
  * It has one thread, no secrets and no configuration, and reads only from the server.
  * Request: one packet of LAUNCHER_ID_BYTES (an id, little-endian) and an encoded
- * sandbox_spec, with the SANDBOX_FD_COUNT fds. Answer: one packet of the same id, a
- * result (4 bytes, little-endian; 0: the child exists and its pidfd comes along) and text
- * for a person. A request that is not one is answered with an error if it has an id.
+ * sandbox_spec, with the SANDBOX_FD_COUNT fds; and, when a zygote makes the runner, with
+ * those of a struct sandbox_zygote behind them, in their order. Answer: one packet of the
+ * same id, a result (4 bytes, little-endian; 0: the child exists and its pidfd comes
+ * along) and text for a person. A request that is not one is answered with an error if it
+ * has an id.
  *
  * The end of the socket ends the launcher, once its children are gone; they end by
  * themselves when the server's ends of their control sockets close.
@@ -14,11 +16,13 @@
 #ifndef CONTEXTS_LAUNCHER_H
 #define CONTEXTS_LAUNCHER_H
 
+#include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
 #include "protocol/error.h"
 
 #define LAUNCHER_ID_BYTES 8
 #define LAUNCHER_RESULT_BYTES 4
+#define LAUNCHER_ZYGOTE_FD_COUNT (SANDBOX_NAMESPACE_COUNT + 1)
 #define LAUNCHER_REQUEST_BYTES_MAX (LAUNCHER_ID_BYTES + SANDBOX_SPEC_BYTES_MAX)
 #define LAUNCHER_ANSWER_BYTES_MAX                                                        \
     (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)

@@ -219,7 +219,7 @@ fill(struct profile *profile, const struct context_options *options, struct erro
         (r = check_program(profile, err)) != 0 ||
         (r = profile_add_variables(profile, options, err)) != 0)
         return r;
-    return sandbox_policy_compile(&profile->program, err);
+    return sandbox_policy_compile(&profile->program, SANDBOX_ROLE_RUNNER, err);
 }
 
 int

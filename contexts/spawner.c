@@ -23,7 +23,7 @@
 
 #include "contexts/launcher.h"
 #include "contexts/loop.h"
-#include "contexts/passing.h"
+#include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/spec.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -31,12 +31,16 @@
 #define SOCKET_BUFFER_BYTES (1024 * 1024) /* the kernel takes what it allows */
 #define END_MS ((LAUNCHER_LINGER_S + 1) * 1000)
 
+#define REQUEST_FDS_MAX (SANDBOX_FD_COUNT + LAUNCHER_ZYGOTE_FD_COUNT)
+_Static_assert(REQUEST_FDS_MAX <= PASSING_FDS_MAX, "one packet has them all");
+
 struct request {
     struct request *next;
     uint64_t ticket;
     bool sent;
     struct buffer spec; /* owned: encoded, until sent */
-    int fds[SANDBOX_FD_COUNT]; /* owned, until sent; -1: none */
+    int fds[REQUEST_FDS_MAX]; /* owned, until sent */
+    size_t fd_count;
     spawner_done_fn *fn;
     void *arg;
 };
@@ -53,14 +57,19 @@ struct spawner {
 };
 
 static void
+request_close_fds(struct request *request)
+{
+    for (size_t i = 0; i < request->fd_count; i++)
+        close(request->fds[i]);
+    request->fd_count = 0;
+}
+
+static void
 request_destroy(struct request *request)
 {
     if (request == NULL)
         return;
-    for (size_t i = 0; i < SANDBOX_FD_COUNT; i++) {
-        if (request->fds[i] >= 0)
-            close(request->fds[i]);
-    }
+    request_close_fds(request);
     buffer_fini(&request->spec);
     free(request);
 }
@@ -69,8 +78,24 @@ CLEANUP_DEFINE(struct request, request_destroy);
 
 /* FDS are duplicated, because the request may have to wait. */
 static int
+request_add_fds(struct request *request, const int *fds, size_t count, struct error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+
+        if (fd < 0 && errno == EMFILE)
+            return error_set(err, SPAWNER_E_FULL, "too many open files");
+        if (fd < 0)
+            return error_errno(err, "spawner: dup");
+        request->fds[request->fd_count++] = fd;
+    }
+    return 0;
+}
+
+static int
 request_create(struct request **ret, const struct sandbox_spec *spec,
-               const int fds[SANDBOX_FD_COUNT], struct error *err)
+               const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
+               struct error *err)
 {
     CLEANUP(request_destroyp) struct request *request = calloc(1, sizeof *request);
     int r;
@@ -78,18 +103,16 @@ request_create(struct request **ret, const struct sandbox_spec *spec,
     if (request == NULL)
         return -ENOMEM;
     buffer_init(&request->spec, SANDBOX_SPEC_BYTES_MAX);
-    for (size_t i = 0; i < SANDBOX_FD_COUNT; i++)
-        request->fds[i] = -1;
     r = sandbox_spec_encode(&request->spec, spec, err);
     if (r != 0)
         return r < 0 ? r : SPAWNER_E_SPEC;
-    for (size_t i = 0; i < SANDBOX_FD_COUNT; i++) {
-        request->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-        if (request->fds[i] < 0 && errno == EMFILE)
-            return error_set(err, SPAWNER_E_FULL, "too many open files");
-        if (request->fds[i] < 0)
-            return error_errno(err, "spawner: dup");
-    }
+    r = request_add_fds(request, fds, SANDBOX_FD_COUNT, err);
+    if (r == 0 && zygote != NULL)
+        r = request_add_fds(request, zygote->namespaces, SANDBOX_NAMESPACE_COUNT, err);
+    if (r == 0 && zygote != NULL)
+        r = request_add_fds(request, &zygote->socket, 1, err);
+    if (r != 0)
+        return r;
     *ret = request;
     request = NULL;
     return 0;
@@ -146,16 +169,13 @@ request_send(struct request *request, int socket)
 
     put_id(id, request->ticket);
     r = passing_send(socket, (struct slice){ .data = id, .length = sizeof id },
-                     buffer_slice(&request->spec), request->fds, SANDBOX_FD_COUNT,
+                     buffer_slice(&request->spec), request->fds, request->fd_count,
                      MSG_DONTWAIT);
     if (r < 0)
         return r;
     request->sent = true;
     buffer_fini(&request->spec);
-    for (size_t i = 0; i < SANDBOX_FD_COUNT; i++) {
-        close(request->fds[i]);
-        request->fds[i] = -1;
-    }
+    request_close_fds(request);
     return 0;
 }
 
@@ -397,8 +417,8 @@ spawner_attach(struct spawner *spawner, struct loop *loop)
 
 int
 spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
-              const int fds[SANDBOX_FD_COUNT], spawner_done_fn *fn, void *arg,
-              uint64_t *ret_ticket, struct error *err)
+              const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
+              spawner_done_fn *fn, void *arg, uint64_t *ret_ticket, struct error *err)
 {
     struct request *request = NULL;
     int r;
@@ -409,7 +429,7 @@ spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
     if (spawner->pending_count >= SPAWNER_PENDING_MAX)
         return error_set(err, SPAWNER_E_FULL, "%d contexts are being started already",
                          SPAWNER_PENDING_MAX);
-    r = request_create(&request, spec, fds, err);
+    r = request_create(&request, spec, fds, zygote, err);
     if (r != 0)
         return r;
     assert(request != NULL);

@@ -47,11 +47,13 @@ enum {
     SPAWNER_E_FULL /* SPAWNER_PENDING_MAX requests wait, or there are no more fds */
 };
 
-/* Sends the request; FDS are borrowed until return. FN is called later from the loop. The
+/* Sends the request; FDS and those of ZYGOTE (NULL: the runner is started by exec) are
+ * borrowed until return. FN is called later from the loop. The
  * ticket names the request for spawner_cancel. */
 int spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
-                  const int fds[SANDBOX_FD_COUNT], spawner_done_fn *fn, void *arg,
-                  uint64_t *ret_ticket, struct error *err);
+                  const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
+                  spawner_done_fn *fn, void *arg, uint64_t *ret_ticket,
+                  struct error *err);
 
 /* FN of that request will not be called. Unknown tickets are ignored. */
 void spawner_cancel(struct spawner *spawner, uint64_t ticket);

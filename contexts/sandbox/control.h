@@ -20,7 +20,8 @@
 #define CONTROL_STEP_BYTES 96
 
 enum control_report_kind {
-    CONTROL_STARTED = 1, /* confined, and the runner's exec has worked; PID */
+    CONTROL_STARTED = 1, /* confined, and the runner goes on as a program of its own; PID.
+                            A zygote's has SANDBOX_NAMESPACE_COUNT fds with it */
     CONTROL_FAILED, /* STEP failed with ERROR; user code has not run; init ends */
     CONTROL_EXITED /* the runner ended: PID, STATUS, usage; init stays */
 };

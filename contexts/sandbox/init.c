@@ -14,30 +14,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/steps.h"
 #include "contexts/sandbox/sys.h"
+#include "protocol/cleanup.h"
 
 #define INIT_NAME "cellwall-init"
 
 struct init {
     pid_t runner; /* inside; 0: reaped */
+    bool is_zygote;
     bool ready; /* the runner has said that it is confined */
     bool started;
 };
 
 /* If the server is gone, the context is too. */
 static void
-report(int control, const struct control_report *message)
+report_with(int control, const struct control_report *message, const int *fds,
+            size_t fd_count)
 {
     uint8_t data[CONTROL_BYTES];
-    ssize_t n;
 
     control_report_encode(data, message);
-    do
-        n = send(control, data, sizeof data, MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
+    if (passing_send(control, (struct slice){ .data = data, .length = sizeof data },
+                     (struct slice){ 0 }, fds, fd_count, 0) < 0)
         _exit(1);
+}
+
+static void
+report(int control, const struct control_report *message)
+{
+    report_with(control, message, NULL, 0);
 }
 
 /* The end of pid 1 is the end of every process in the sandbox. */
@@ -57,8 +64,17 @@ report_started(struct init *init)
 {
     struct control_report message = { .kind = CONTROL_STARTED, .pid = init->runner };
 
+    int fds[SANDBOX_NAMESPACE_COUNT];
+
     init->started = true;
-    report(SANDBOX_INIT_CONTROL, &message);
+    if (!init->is_zygote) {
+        report(SANDBOX_INIT_CONTROL, &message);
+        return;
+    }
+    for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
+        fds[i] = SANDBOX_INIT_NAMESPACES + i;
+    report_with(SANDBOX_INIT_CONTROL, &message, fds, SANDBOX_NAMESPACE_COUNT);
+    sys_close_from(SANDBOX_INIT_NAMESPACES);
 }
 
 static uint64_t
@@ -205,8 +221,8 @@ open_signals(struct sandbox_work *work)
     return work->signals < 0 ? -errno : 0;
 }
 
-static void
-runner_confine(struct sandbox_work *work)
+void
+sandbox_runner_confine(struct sandbox_work *work)
 {
     struct sandbox_failure word = { 0 };
 
@@ -221,7 +237,8 @@ runner_confine(struct sandbox_work *work)
 static _Noreturn void
 init_main(struct sandbox_work *work, pid_t runner)
 {
-    struct init init = { .runner = runner };
+    struct init init = { .runner = runner,
+                         .is_zygote = work->spec->role == SANDBOX_ROLE_ZYGOTE };
     struct sandbox_failure failure;
 
     if (!sandbox_steps_apply(&sandbox_init_steps, work, &failure))
@@ -232,6 +249,74 @@ init_main(struct sandbox_work *work, pid_t runner)
         _exit(1);
     }
     init_loop(&init);
+}
+
+static int
+encode_call(const struct sandbox_work *work, struct buffer *ret)
+{
+    const struct sandbox_call call = { .own_ids = work->own_ids, .umask = work->umask };
+    int r = buffer_append(ret, &call, sizeof call);
+
+    return r != 0 ? r : sandbox_spec_encode(ret, work->spec, NULL);
+}
+
+static int
+call_zygote(const struct sandbox_work *work, int status)
+{
+    CLEANUP(buffer_fini) struct buffer packet = { 0 };
+    int fds[SANDBOX_CALL_FD_COUNT];
+    int r;
+
+    for (int i = SANDBOX_STDIN; i <= SANDBOX_CHANNEL; i++)
+        fds[i] = work->fds[i];
+    fds[SANDBOX_CALL_STATUS] = status;
+    fds[SANDBOX_CALL_INIT] = sys_pidfd_open(getpid());
+    if (fds[SANDBOX_CALL_INIT] < 0)
+        return -errno;
+    buffer_init(&packet, sizeof(struct sandbox_call) + SANDBOX_SPEC_BYTES_MAX);
+    r = encode_call(work, &packet);
+    if (r == 0)
+        r = passing_send(work->zygote, buffer_slice(&packet), (struct slice){ 0 }, fds,
+                         N_ELEMENTS(fds), 0);
+    return r <= 0 ? r : -EINVAL;
+}
+
+/* Waits until the runner exists; the server may change its mind meanwhile. */
+static pid_t
+runner_from_zygote(const struct sandbox_work *work)
+{
+    struct pollfd fds[] = { { .fd = work->fds[SANDBOX_CONTROL], .events = POLLIN },
+                            { .fd = work->status, .events = POLLIN } };
+    struct sandbox_failure word = { 0 };
+    ssize_t n;
+
+    while (poll(fds, N_ELEMENTS(fds), -1) < 0)
+        if (errno != EINTR)
+            _exit(1);
+    if (fds[0].revents != 0)
+        _exit(0);
+    n = recv(work->status, &word, sizeof word, 0);
+    if (n != (ssize_t)sizeof word || (word.error == 0 && word.pid <= 0))
+        sandbox_failure_set(&word, ECHILD, "fork by the zygote", "");
+    if (word.error != 0)
+        report_failure(work->fds[SANDBOX_CONTROL], &word);
+    return word.pid;
+}
+
+static _Noreturn void
+init_with_zygote(struct sandbox_work *work, const int pair[2])
+{
+    struct sandbox_failure failure = { 0 };
+    int r;
+
+    r = call_zygote(work, pair[1]);
+    if (r < 0) {
+        sandbox_failure_set(&failure, -r, "ask the zygote", "");
+        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+    }
+    close(pair[1]);
+    work->status = pair[0];
+    init_main(work, runner_from_zygote(work));
 }
 
 void
@@ -247,6 +332,8 @@ sandbox_child_run(struct sandbox_work *work)
     r = open_signals(work);
     if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         r = -errno;
+    if (r == 0 && work->zygote >= 0)
+        init_with_zygote(work, pair);
     runner = r == 0 ? sys_fork() : -1;
     if (runner < 0) {
         sandbox_failure_set(&failure, r < 0 ? -r : errno, "fork the runner", "");
@@ -256,7 +343,7 @@ sandbox_child_run(struct sandbox_work *work)
     close(pair[runner == 0 ? 0 : 1]);
     if (runner > 0)
         init_main(work, runner);
-    runner_confine(work);
+    sandbox_runner_confine(work);
 }
 
 void

@@ -82,6 +82,14 @@ static const struct {
       "recvmmsg recvmsg sendmmsg sendmsg sendto setsockopt shutdown" },
 };
 
+/* What a zygote's fork needs to enter its sandbox and to confine itself there. No mount:
+ * that is init's work. */
+#define JOINING "setns"
+static const char confining[] = "capset landlock_add_rule landlock_create_ruleset "
+                                "landlock_restrict_self seccomp " JOINING;
+static const unsigned confining_options[] = { PR_CAPBSET_DROP, PR_CAP_AMBIENT,
+                                              PR_SET_DUMPABLE, PR_SET_SECUREBITS };
+
 /* Refused with an error that programs and their users understand. */
 static const struct {
     const char *reason;
@@ -89,8 +97,8 @@ static const struct {
     const char *names;
 } refused[] = {
     { "libc then makes threads by clone, whose flags can be checked", ENOSYS, "clone3" },
-    { "mounts, namespaces and roots", EPERM,
-      "chroot mount pivot_root setns umount2 unshare" },
+    { "mounts, namespaces and roots", EPERM, "chroot mount pivot_root umount2 unshare" },
+    { "namespaces of others", EPERM, JOINING },
     { "other processes' memory", EPERM, "process_vm_readv process_vm_writev ptrace" },
     { "the machine's settings", EPERM,
       "acct clock_settime reboot setdomainname sethostname settimeofday swapoff swapon" },
@@ -315,14 +323,28 @@ add_sockets(scmp_filter_ctx filter, struct error *err)
 }
 
 static int
-add_tables(scmp_filter_ctx filter, struct error *err)
+add_confining(scmp_filter_ctx filter, struct error *err)
 {
-    int r = 0;
+    int r = add_names(filter, SCMP_ACT_ALLOW, confining, err);
+
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(confining_options); i++) {
+        const struct scmp_arg_cmp condition = IS(0, confining_options[i]);
+
+        r = add_rule(filter, SCMP_ACT_ALLOW, "prctl", 1, &condition, err);
+    }
+    return r;
+}
+
+static int
+add_tables(scmp_filter_ctx filter, enum sandbox_role role, struct error *err)
+{
+    int r = role == SANDBOX_ROLE_ZYGOTE ? add_confining(filter, err) : 0;
 
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(allowed); i++)
         r = add_names(filter, SCMP_ACT_ALLOW, allowed[i].names, err);
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(refused); i++)
-        if (refused[i].error != ENOSYS) /* the default needs no rule */
+        if (refused[i].error != ENOSYS && /* the default needs no rule */
+            (role != SANDBOX_ROLE_ZYGOTE || strcmp(refused[i].names, JOINING) != 0))
             r = add_names(filter, action_for(refused[i].error), refused[i].names, err);
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(conditional); i++)
         r = add_rule(filter, action_for(conditional[i].error), conditional[i].name,
@@ -373,7 +395,7 @@ export_program(struct buffer *ret, scmp_filter_ctx filter, struct error *err)
 }
 
 int
-sandbox_policy_compile(struct buffer *ret, struct error *err)
+sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int r;
@@ -382,7 +404,7 @@ sandbox_policy_compile(struct buffer *ret, struct error *err)
         return error_set(err, -ENOMEM, "seccomp: out of memory");
     r = set_attributes(filter, err);
     if (r == 0)
-        r = add_tables(filter, err);
+        r = add_tables(filter, role, err);
     if (r == 0)
         r = export_program(ret, filter, err);
     seccomp_release(filter);

@@ -8,10 +8,13 @@
 #ifndef CONTEXTS_SANDBOX_POLICY_H
 #define CONTEXTS_SANDBOX_POLICY_H
 
+#include "contexts/sandbox/spec.h"
+
 struct buffer;
 struct error;
 
-/* Appends the program, an array of struct sock_filter, to RET. Compile once and keep. */
-int sandbox_policy_compile(struct buffer *ret, struct error *err);
+/* For a zygote it also allows what its forks need in order to confine themselves.
+ * Appends the program, an array of struct sock_filter, to RET. Compile once and keep. */
+int sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error *err);
 
 #endif

@@ -23,18 +23,24 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-/* A block that no distribution hands out. A child's ids are OWN_ID_BASE + 2 * pid and the
- * next: unique while it lives, since its pid is. */
+/* Blocks that no distribution hands out. A child's ids are the base + 2 * pid and the
+ * next: unique while it lives, since its pid is. A zygote's are of a block of their own,
+ * for the block of all others exists in its user namespace, for those inside. */
 #define OWN_ID_BASE 0x70000000U
+#define ZYGOTE_ID_BASE 0x60000000U
 #define OWN_ID_COUNT (2U * 4194304 + 2) /* for the largest pid there can be */
 
 #define NAMESPACES                                                                       \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |          \
      CLONE_NEWCGROUP)
 
-/* True when every id of the block exists in this user namespace. */
+/* A function of its own, so that a child by vfork keeps its hands off its parent's frame.
+ */
+#define OWN_FRAME __attribute__((noinline))
+
+/* True when every id of both blocks exists in this user namespace. */
 static bool
-block_is_mapped(const char *map)
+blocks_are_mapped(const char *map)
 {
     unsigned inside, outside, count;
     bool found = false;
@@ -43,7 +49,7 @@ block_is_mapped(const char *map)
     if (file == NULL)
         return false;
     while (!found && fscanf(file, "%u %u %u", &inside, &outside, &count) == 3)
-        found = inside <= OWN_ID_BASE &&
+        found = inside <= ZYGOTE_ID_BASE &&
                 (uint64_t)inside + count >= (uint64_t)OWN_ID_BASE + OWN_ID_COUNT;
     fclose(file);
     return found;
@@ -67,14 +73,17 @@ can_give_own_ids(void)
                             UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_CHOWN;
 
     return geteuid() == 0 && has_capabilities(wanted) &&
-           block_is_mapped("/proc/self/uid_map") && block_is_mapped("/proc/self/gid_map");
+           blocks_are_mapped("/proc/self/uid_map") &&
+           blocks_are_mapped("/proc/self/gid_map");
 }
 
 static void
 work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
-          const int fds[SANDBOX_FD_COUNT])
+          const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote)
 {
     *work = (struct sandbox_work){ .spec = spec,
+                                   .zygote = zygote == NULL ? -1 : zygote->socket,
+                                   .namespaces = { -1, -1 },
                                    .own_ids = can_give_own_ids(),
                                    .outer_uid = geteuid(),
                                    .outer_gid = getegid(),
@@ -103,17 +112,21 @@ write_proc(pid_t pid, const char *name, const char *text)
     return 0;
 }
 
-/* Inside, pid 1 is 0 while it builds in both cases: devpts wants that id to exist. */
+/* Inside, pid 1 is 0 while it builds in all cases: devpts wants that id to exist. Ids
+ * outside are meant as the writer sees them: in an ordinary user's zygote they are 0. */
 static int
 write_map(const struct sandbox_work *work, pid_t pid, const char *name, unsigned outer)
 {
-    char text[96];
+    char text[128];
 
-    if (work->own_ids)
+    if (!work->own_ids)
+        snprintf(text, sizeof text, "0 %u 1\n", work->zygote < 0 ? outer : 0);
+    else if (work->spec->role == SANDBOX_ROLE_ZYGOTE)
+        snprintf(text, sizeof text, "0 %u 1\n%d %u 1\n%u %u %u\n", outer,
+                 SANDBOX_RUNNER_ID, outer + 1, OWN_ID_BASE, OWN_ID_BASE, OWN_ID_COUNT);
+    else
         snprintf(text, sizeof text, "0 %u 1\n%d %u 1\n", outer, SANDBOX_RUNNER_ID,
                  outer + 1);
-    else
-        snprintf(text, sizeof text, "0 %u 1\n", outer);
     return write_proc(pid, name, text);
 }
 
@@ -143,15 +156,25 @@ own_pipes(const struct sandbox_work *work)
     return 0;
 }
 
+static void
+choose_ids(struct sandbox_work *work, pid_t pid)
+{
+    bool is_zygote = work->spec->role == SANDBOX_ROLE_ZYGOTE;
+
+    if (!work->own_ids)
+        return;
+    work->outer_uid = (is_zygote ? ZYGOTE_ID_BASE : OWN_ID_BASE) + 2 * (uid_t)pid;
+    work->outer_gid = work->outer_uid;
+}
+
 /* The spawner's part of the build, while the child waits. */
 static void
 prepare_child(struct sandbox_work *work, pid_t pid, struct sandbox_failure *failure)
 {
     int r = 0;
 
+    choose_ids(work, pid);
     if (work->own_ids) {
-        work->outer_uid = OWN_ID_BASE + 2 * (uid_t)pid;
-        work->outer_gid = OWN_ID_BASE + 2 * (gid_t)pid;
         r = sandbox_sources_map_owners(work);
         if (r < 0) {
             sandbox_failure_set(failure, -r, "keep the owner of the files of",
@@ -164,7 +187,7 @@ prepare_child(struct sandbox_work *work, pid_t pid, struct sandbox_failure *fail
         sandbox_failure_set(failure, -r, "own pipes", "");
         return;
     }
-    r = write_maps(work, pid);
+    r = work->zygote < 0 ? write_maps(work, pid) : 0;
     if (r < 0)
         sandbox_failure_set(failure, -r, "user ids", "");
 }
@@ -179,33 +202,161 @@ child_main(struct sandbox_work *work)
     sandbox_child_failed(work, errno, "run", spec->argv[0]);
 }
 
-/* A child that may not be dumped has files in /proc that its own user cannot write. */
 static pid_t
-clone_child(struct sandbox_work *work, int *ret_pidfd)
+clone_here(const struct sandbox_work *work, int *ret_pidfd)
 {
     uint64_t flags = NAMESPACES | CLONE_CLEAR_SIGHAND;
-    int dumpable = prctl(PR_GET_DUMPABLE);
-    pid_t pid;
 
     if (work->spec->network == SANDBOX_NETWORK_NONE)
         flags |= CLONE_NEWNET;
-    if (dumpable != 1)
-        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
-    pid = sys_clone(flags, ret_pidfd);
-    if (pid != 0 && dumpable != 1)
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    /* A child that may not be dumped has files in /proc that its user cannot write. */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return sys_clone(flags, ret_pidfd);
+}
+
+/* The zygote may enter what its own id has made inside its user namespace: nothing else
+ * gives it a right to the new sandbox. */
+static int
+become_zygote(const struct sandbox_work *work, const struct sandbox_zygote *zygote)
+{
+    if (sys_setns(zygote->namespaces[SANDBOX_NAMESPACE_USER], CLONE_NEWUSER) < 0 ||
+        sys_setns(zygote->namespaces[SANDBOX_NAMESPACE_PID], CLONE_NEWPID) < 0)
+        return -errno;
+    if (work->own_ids &&
+        (sys_setresgid(SANDBOX_RUNNER_ID) < 0 || sys_setresuid(SANDBOX_RUNNER_ID) < 0))
+        return -errno;
+    return 0;
+}
+
+/* The process id as this process's /proc has it, which is not the one that clone returns
+ * in another pid namespace. */
+static pid_t
+pid_of(int pidfd)
+{
+    char path[64], line[64];
+    int pid = -1;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    file = fopen(path, "re");
+    while (file != NULL && pid < 0 && fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "Pid: %d", &pid) != 1)
+            pid = -1;
+    if (file != NULL)
+        fclose(file);
+    return pid;
+}
+
+/* What the go-betweens tell the spawner. */
+struct between {
+    pid_t child;
+    int result;
+};
+
+static _Noreturn void
+between_end(const struct sandbox_work *work, struct between between)
+{
+    send(work->sync, &between, sizeof between, MSG_NOSIGNAL);
+    _exit(0);
+}
+
+/* In the second one: makes the child and gives it its ids, which only somebody in the
+ * zygote's user namespace may. Returns in the child. */
+static OWN_FRAME void
+clone_inside(struct sandbox_work *work)
+{
+    int pidfd = -1;
+    pid_t pid = clone_here(work, &pidfd);
+
+    if (pid == 0)
+        return;
+    if (pid < 0)
+        between_end(work, (struct between){ .result = -errno });
+    pid = pid_of(pidfd);
+    if (pid < 0)
+        between_end(work, (struct between){ .result = -ESRCH });
+    choose_ids(work, pid);
+    between_end(work, (struct between){ .child = pid, .result = write_maps(work, pid) });
+}
+
+static void
+wait_for(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+/* In the first one, which enters the zygote's namespaces: only a child of it is in its
+ * pid namespace. Returns in the sandbox's pid 1. */
+static void
+enter_and_clone(struct sandbox_work *work, const struct sandbox_zygote *zygote)
+{
+    int r = become_zygote(work, zygote);
+    pid_t pid;
+
+    if (r < 0)
+        between_end(work, (struct between){ .result = r });
+    pid = vfork();
+    if (pid == 0) {
+        clone_inside(work);
+        return;
+    }
+    if (pid < 0)
+        between_end(work, (struct between){ .result = -errno });
+    wait_for(pid);
+    _exit(0);
+}
+
+/* As clone_here, within the zygote's sandbox: its init is there for the child's end.
+ * OURS: the other end of work->sync. *RET_RESULT: how the ids were given. */
+static pid_t
+clone_by_zygote(struct sandbox_work *work, const struct sandbox_zygote *zygote, int ours,
+                int *ret_pidfd, int *ret_result)
+{
+    struct between between;
+    pid_t pid = sys_fork();
+
+    if (pid == 0) {
+        enter_and_clone(work, zygote);
+        return 0;
+    }
+    if (pid < 0)
+        return -1;
+    wait_for(pid);
+    if (recv(ours, &between, sizeof between, MSG_DONTWAIT) != (ssize_t)sizeof between)
+        between = (struct between){ .result = -ECHILD };
+    if (between.child == 0) {
+        errno = -between.result;
+        return -1;
+    }
+    *ret_result = between.result;
+    *ret_pidfd = sys_pidfd_open(between.child);
+    return *ret_pidfd < 0 ? -1 : between.child; /* without our word the child ends */
+}
+
+static pid_t
+clone_child(struct sandbox_work *work, const struct sandbox_zygote *zygote, int ours,
+            int *ret_pidfd, int *ret_result)
+{
+    int dumpable = prctl(PR_GET_DUMPABLE);
+    pid_t pid;
+
+    pid = zygote == NULL ? clone_here(work, ret_pidfd)
+                         : clone_by_zygote(work, zygote, ours, ret_pidfd, ret_result);
+    if (pid != 0)
+        prctl(PR_SET_DUMPABLE, dumpable == 1, 0, 0, 0);
     return pid;
 }
 
 int
 sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-              int *ret_pidfd, struct error *err)
+              const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
 {
     struct sandbox_failure failure = { 0 };
     struct sandbox_work work;
     CLEANUP(close_fdp) int ours = -1;
     CLEANUP(close_fdp) int theirs = -1;
-    int pair[2], pidfd = -1, r;
+    int pair[2], pidfd = -1, ids = 0, r;
     pid_t pid;
 
     if (spec->mount_count > SANDBOX_MOUNTS_MAX)
@@ -214,20 +365,22 @@ sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
         return error_errno(err, "sandbox: socketpair");
     ours = pair[0];
     theirs = pair[1];
-    work_init(&work, spec, fds);
+    work_init(&work, spec, fds, zygote);
     work.sync = theirs;
     /* A child with ids of its own could not reach all that root can. */
     r = work.own_ids ? sandbox_sources_open(&work) : 0;
     if (r < 0)
         sandbox_failure_set(&failure, -r, "open", work.object);
 
-    pid = clone_child(&work, &pidfd);
+    pid = clone_child(&work, zygote, ours, &pidfd, &ids);
     if (pid == 0) {
         close(ours);
         child_main(&work);
     }
     if (pid < 0)
         r = error_errno(err, "sandbox: new namespaces");
+    else if (ids < 0)
+        sandbox_failure_set(&failure, -ids, "user ids", "");
     else if (failure.error == 0)
         prepare_child(&work, pid, &failure);
     sandbox_sources_close(&work);

@@ -13,6 +13,14 @@
 struct error;
 struct sandbox_spec;
 
+/* What a zygote's init hands over with its report CONTROL_STARTED, and who wants to make
+ * a context in the zygote's sandbox must give back. */
+enum sandbox_namespace {
+    SANDBOX_NAMESPACE_USER,
+    SANDBOX_NAMESPACE_PID,
+    SANDBOX_NAMESPACE_COUNT
+};
+
 /* The child's ends, in the order in which they travel to a spawner. */
 enum sandbox_fd {
     SANDBOX_STDIN,
@@ -23,10 +31,17 @@ enum sandbox_fd {
     SANDBOX_FD_COUNT
 };
 
-/* Call from a process with one thread. FDS are borrowed. On success the caller owns
- * *ret_pidfd, init's pidfd, and is init's parent. What happens in the child is told on
- * the control socket. 0 or < 0. */
+/* Where the runner comes from when it is not started by exec; fds, borrowed. */
+struct sandbox_zygote {
+    int namespaces[SANDBOX_NAMESPACE_COUNT]; /* of its sandbox; the new one is inside */
+    int socket; /* on which it waits for init's calls */
+};
+
+/* Call from a process with one thread. FDS are borrowed. With ZYGOTE, not NULL, the
+ * runner is its fork, and argv is not used. On success the caller owns *ret_pidfd, init's
+ * pidfd, and is init's parent. What happens in the child is told on the control socket. 0
+ * or < 0. */
 int sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-                  int *ret_pidfd, struct error *err);
+                  const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err);
 
 #endif

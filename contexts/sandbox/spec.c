@@ -4,7 +4,8 @@
  *
  *     offset  size  field
  *      0       4    SPEC_TAG
- *      4       4    network
+ *      4       2    network
+ *      6       2    role
  *      8      24    limits: processes, open files, file bytes
  *     32       4    bytes of the seccomp program
  *     36       4    strings in argv
@@ -170,6 +171,8 @@ check_spec(const struct sandbox_spec *spec, struct error *err)
                          spec->hostname == NULL ? "" : spec->hostname);
     if (spec->network != SANDBOX_NETWORK_NONE && spec->network != SANDBOX_NETWORK_HOST)
         return error_set(err, SANDBOX_SPEC_E_INVALID, "an unknown kind of network");
+    if (spec->role != SANDBOX_ROLE_RUNNER && spec->role != SANDBOX_ROLE_ZYGOTE)
+        return error_set(err, SANDBOX_SPEC_E_INVALID, "an unknown role");
     if (spec->limits.processes == 0 || spec->limits.open_files < OPEN_FILES_MIN)
         return error_set(err, SANDBOX_SPEC_E_INVALID,
                          "at least one process and %d open files are needed",
@@ -250,7 +253,8 @@ put_head(struct buffer *buffer, const struct sandbox_spec *spec)
     int r;
 
     if ((r = put_u32(buffer, SPEC_TAG)) != 0 ||
-        (r = put_u32(buffer, spec->network)) != 0 ||
+        (r = put_integer(buffer, spec->network, 2)) != 0 ||
+        (r = put_integer(buffer, spec->role, 2)) != 0 ||
         (r = put_u64(buffer, spec->limits.processes)) != 0 ||
         (r = put_u64(buffer, spec->limits.open_files)) != 0 ||
         (r = put_u64(buffer, spec->limits.file_bytes)) != 0 ||
@@ -377,7 +381,7 @@ get_mount(struct reader *reader, struct sandbox_mount *ret)
 }
 
 struct head {
-    uint32_t network, program_bytes, argc, envc, mount_count;
+    uint32_t network, role, program_bytes, argc, envc, mount_count;
     struct sandbox_limits limits;
 };
 
@@ -386,7 +390,8 @@ get_head(struct reader *reader, struct head *ret)
 {
     uint32_t tag = get_u32(reader);
 
-    ret->network = get_u32(reader);
+    ret->network = (uint32_t)get_integer(reader, 2);
+    ret->role = (uint32_t)get_integer(reader, 2);
     ret->limits.processes = get_u64(reader);
     ret->limits.open_files = get_u64(reader);
     ret->limits.file_bytes = get_u64(reader);
@@ -395,8 +400,8 @@ get_head(struct reader *reader, struct head *ret)
     ret->envc = get_u32(reader);
     ret->mount_count = get_u32(reader);
     return !reader->failed && tag == SPEC_TAG && ret->network <= SANDBOX_NETWORK_HOST &&
-           ret->argc <= SANDBOX_STRINGS_MAX && ret->envc <= SANDBOX_STRINGS_MAX &&
-           ret->mount_count <= SANDBOX_MOUNTS_MAX;
+           ret->role <= SANDBOX_ROLE_ZYGOTE && ret->argc <= SANDBOX_STRINGS_MAX &&
+           ret->envc <= SANDBOX_STRINGS_MAX && ret->mount_count <= SANDBOX_MOUNTS_MAX;
 }
 
 /* READER is behind the head; MOUNTS and STRINGS have room for what the head announces. */
@@ -409,6 +414,7 @@ get_spec(struct reader *reader, const struct head *head, struct sandbox_mount *m
     *ret = (struct sandbox_spec){ .argv = argv,
                                   .env = env,
                                   .network = (enum sandbox_network)head->network,
+                                  .role = (enum sandbox_role)head->role,
                                   .limits = head->limits,
                                   .mounts = mounts,
                                   .mount_count = head->mount_count };

@@ -30,6 +30,11 @@ enum sandbox_network {
     SANDBOX_NETWORK_HOST /* the host's network */
 };
 
+enum sandbox_role {
+    SANDBOX_ROLE_RUNNER, /* runs user code */
+    SANDBOX_ROLE_ZYGOTE /* makes runners, in sandboxes within its own: see join.h */
+};
+
 enum sandbox_mount_kind {
     SANDBOX_MOUNT_BIND_RO, /* source, recursive, read-only, nosuid, nodev */
     SANDBOX_MOUNT_BIND_RW, /* source, recursive, writable, nosuid, nodev; files keep their
@@ -70,6 +75,7 @@ struct sandbox_spec {
     const char *directory; /* working directory inside */
     const char *hostname;
     enum sandbox_network network;
+    enum sandbox_role role;
     struct sandbox_limits limits;
     const struct sandbox_mount *mounts;
     size_t mount_count;

@@ -103,12 +103,28 @@ step_user_ids(struct sandbox_work *work)
 {
     int r;
 
-    if (work->own_ids)
-        return 0;
+    if (work->own_ids || work->spec->role == SANDBOX_ROLE_ZYGOTE)
+        return 0; /* a zygote has no use for its id, but its forks' namespaces have one */
     if (sys_unshare(CLONE_NEWUSER) < 0 || sys_prctl(PR_SET_DUMPABLE, 1, 0, 0) < 0)
         return -errno;
     r = write_own_map(work, "/proc/self/gid_map", work->outer_gid);
     return r < 0 ? r : write_own_map(work, "/proc/self/uid_map", work->outer_uid);
+}
+
+static int
+step_zygote_namespaces(struct sandbox_work *work)
+{
+    static const char *const paths[] = { [SANDBOX_NAMESPACE_USER] = "/proc/self/ns/user",
+                                         [SANDBOX_NAMESPACE_PID] = "/proc/self/ns/pid" };
+
+    for (size_t i = 0; work->spec->role == SANDBOX_ROLE_ZYGOTE && i < N_ELEMENTS(paths);
+         i++) {
+        sandbox_work_object(work, paths[i]);
+        work->namespaces[i] = sys_openat(AT_FDCWD, paths[i], O_RDONLY, 0);
+        if (work->namespaces[i] < 0)
+            return -errno;
+    }
+    return 0;
 }
 
 static const struct sandbox_step build_rows[] = {
@@ -125,26 +141,32 @@ static const struct sandbox_step build_rows[] = {
     { "host name", step_host_name, "the machine's name is not told" },
     { "keyring", step_keyring, "the spawner's keys are out of reach" },
     { "user ids", step_user_ids, "an ordinary user's id inside as outside" },
+    { "zygote namespaces", step_zygote_namespaces, "contexts are made inside these" },
 };
 
 static int
 step_init_descriptors(struct sandbox_work *work)
 {
-    int high[SANDBOX_INIT_SIGNALS + 1];
-    const int from[] = { work->fds[SANDBOX_CONTROL], work->status, work->signals };
+    int high[SANDBOX_INIT_FD_COUNT];
+    const int from[] = { work->fds[SANDBOX_CONTROL], work->status, work->signals,
+                         work->namespaces[SANDBOX_NAMESPACE_USER],
+                         work->namespaces[SANDBOX_NAMESPACE_PID] };
+    int count = work->spec->role == SANDBOX_ROLE_ZYGOTE ? SANDBOX_INIT_FD_COUNT
+                                                        : SANDBOX_INIT_NAMESPACES;
 
-    for (size_t i = 0; i < N_ELEMENTS(from); i++) {
-        high[i] = sys_dup_at_least(from[i], SANDBOX_INIT_SIGNALS + 1);
+    _Static_assert(N_ELEMENTS(from) == SANDBOX_INIT_FD_COUNT, "one for each");
+    for (int i = 0; i < count; i++) {
+        high[i] = sys_dup_at_least(from[i], SANDBOX_INIT_FD_COUNT);
         if (high[i] < 0)
             return -errno;
     }
-    for (int i = 0; i <= SANDBOX_INIT_SIGNALS; i++)
+    for (int i = 0; i < count; i++)
         if (sys_dup_onto(high[i], i, O_CLOEXEC) < 0)
             return -errno;
     work->fds[SANDBOX_CONTROL] = SANDBOX_INIT_CONTROL;
     work->status = SANDBOX_INIT_STATUS;
     work->signals = SANDBOX_INIT_SIGNALS;
-    return sys_close_from(SANDBOX_INIT_SIGNALS + 1) < 0 ? -errno : 0;
+    return sys_close_from((unsigned)count) < 0 ? -errno : 0;
 }
 
 /* With ids of its own, init needs a capability to signal the runner. */

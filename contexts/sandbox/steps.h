@@ -26,6 +26,9 @@ struct sandbox_work {
     bool own_ids; /* two ids of its own; else the spawner's */
     uid_t outer_uid; /* own_ids: init's, the runner's is the next; else the spawner's */
     gid_t outer_gid;
+    int zygote; /* makes the runner; -1: init forks it itself */
+    int namespaces[SANDBOX_NAMESPACE_COUNT]; /* role zygote: of its sandbox, -1: not yet
+                                              */
     int sync; /* pid 1 waits here until the spawner has done its part */
     int root; /* the new root, -1: not yet */
     int empty; /* what hides directories, -1: not yet */
@@ -35,10 +38,25 @@ struct sandbox_work {
     char object[CONTROL_STEP_BYTES]; /* what the step under way works on */
 };
 
-/* Why the child cannot run user code. */
+/* The runner's words to init, first that it exists, then that it is confined; or why the
+ * child cannot run user code. */
 struct sandbox_failure {
     int32_t error; /* errno, 0: no failure */
+    int32_t pid; /* the runner's, inside; 0: not told */
     char step[CONTROL_STEP_BYTES]; /* name of the step and its object */
+};
+
+/* Init's call to a zygote: this, then the encoded spec, with these fds. */
+struct sandbox_call {
+    bool own_ids;
+    mode_t umask;
+};
+
+enum sandbox_call_fd { /* behind SANDBOX_STDIN to SANDBOX_CHANNEL */
+                       SANDBOX_CALL_STATUS = SANDBOX_CHANNEL +
+                           1, /* as work->status in the runner */
+                       SANDBOX_CALL_INIT, /* its pidfd */
+                       SANDBOX_CALL_FD_COUNT
 };
 
 struct sandbox_step {
@@ -102,12 +120,20 @@ int sandbox_confine_limits(struct sandbox_work *work);
 int sandbox_confine_seccomp(struct sandbox_work *work);
 
 /* What pid 1 keeps after its steps. */
-enum sandbox_init_fd { SANDBOX_INIT_CONTROL, SANDBOX_INIT_STATUS, SANDBOX_INIT_SIGNALS };
+enum sandbox_init_fd {
+    SANDBOX_INIT_CONTROL,
+    SANDBOX_INIT_STATUS,
+    SANDBOX_INIT_SIGNALS,
+    SANDBOX_INIT_NAMESPACES, /* the first of them, role zygote alone, until it started */
+    SANDBOX_INIT_FD_COUNT = SANDBOX_INIT_NAMESPACES + SANDBOX_NAMESPACE_COUNT
+};
 
 /* The life of pid 1. Returns only in the runner: confined, with nothing left to do but to
  * run user code; a runner that cannot must call sandbox_child_failed. When the status
  * socket closes (an exec does it), init takes the runner for started. */
 void sandbox_child_run(struct sandbox_work *work);
+/* Takes the runner's steps and tells init; ends the process if one fails. */
+void sandbox_runner_confine(struct sandbox_work *work);
 _Noreturn void sandbox_child_failed(struct sandbox_work *work, int error,
                                     const char *step, const char *object);
 

@@ -38,6 +38,12 @@ sys_unshare(int flags)
 }
 
 int
+sys_setns(int fd, int namespaces)
+{
+    return (int)syscall(SYS_setns, fd, namespaces);
+}
+
+int
 sys_mount(const char *source, const char *target, const char *type, unsigned long flags)
 {
     return (int)syscall(SYS_mount, source, target, type, flags, NULL);
@@ -299,6 +305,12 @@ int
 sys_landlock_restrict(int ruleset)
 {
     return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+}
+
+int
+sys_pidfd_open(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
 int

@@ -27,6 +27,7 @@ struct sock_fprog;
  * until it forks. */
 pid_t sys_clone(uint64_t flags, int *ret_pidfd);
 int sys_unshare(int flags);
+int sys_setns(int fd, int namespaces);
 
 int sys_mount(const char *source, const char *target, const char *type,
               unsigned long flags);
@@ -73,6 +74,7 @@ int sys_landlock_create(const void *attr, size_t size, uint32_t flags);
 int sys_landlock_add_path(int ruleset, uint64_t access, int path);
 int sys_landlock_restrict(int ruleset);
 
+int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd);
 
 #endif

@@ -42,7 +42,7 @@ confined_run(const struct sandbox_spec *spec, char *ret, size_t size)
     fds[SANDBOX_STDOUT] = fds[SANDBOX_STDERR] = out[1];
     fds[SANDBOX_CHANNEL] = channel[1];
     fds[SANDBOX_CONTROL] = control[1];
-    assert_int_equal(sandbox_spawn(spec, fds, &pidfd, NULL), 0);
+    assert_int_equal(sandbox_spawn(spec, fds, NULL, &pidfd, NULL), 0);
     close(fds[SANDBOX_STDIN]);
     close(out[1]);
     close(channel[1]);

@@ -24,7 +24,7 @@
 
 #include "contexts/launcher.h"
 #include "contexts/loop.h"
-#include "contexts/passing.h"
+#include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/control.h"
 #include "contexts/sandbox/policy.h"
 #include "contexts/sandbox/spec.h"
@@ -76,7 +76,7 @@ setup(void **state)
     assert_int_equal(loop_create(&f->loop), 0);
     assert_int_equal(spawner_attach(f->spawner, f->loop), 0);
     buffer_init(&f->program, 1 << 20);
-    assert_int_equal(sandbox_policy_compile(&f->program, NULL), 0);
+    assert_int_equal(sandbox_policy_compile(&f->program, SANDBOX_ROLE_RUNNER, NULL), 0);
     *state = f;
     return 0;
 }
@@ -163,7 +163,8 @@ child_start(struct child *child, struct fixture *f, const char *script)
     int theirs[SANDBOX_FD_COUNT], r;
 
     child_init(child, f, theirs);
-    r = spawner_spawn(f->spawner, &spec, theirs, on_done, child, &child->ticket, NULL);
+    r = spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, child, &child->ticket,
+                      NULL);
     close_all(theirs);
     if (r != 0)
         close_all(child->ours);
@@ -248,9 +249,9 @@ test_what_fails_inside_is_told_by_init(void **state)
     struct child child;
 
     child_init(&child, f, theirs);
-    assert_int_equal(
-        spawner_spawn(f->spawner, &spec, theirs, on_done, &child, &child.ticket, NULL),
-        0);
+    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, &child,
+                                   &child.ticket, NULL),
+                     0);
     close_all(theirs);
     wait_for_done(f, 1);
     assert_int_equal(child.code, 0);
@@ -272,9 +273,9 @@ test_a_spec_out_of_bounds_is_refused_at_once(void **state)
     struct child child;
 
     child_init(&child, f, theirs);
-    assert_int_equal(
-        spawner_spawn(f->spawner, &spec, theirs, on_done, &child, &child.ticket, &err),
-        SPAWNER_E_SPEC);
+    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, &child,
+                                   &child.ticket, &err),
+                     SPAWNER_E_SPEC);
     assert_non_null(strstr(err.text, "absolute path"));
     close_all(theirs);
     child_fini(&child);
@@ -377,7 +378,7 @@ test_a_callback_may_cancel_and_spawn(void **state)
 
     kill(spawner_pid(f->spawner), SIGSTOP);
     child_init(&pair[0], f, theirs);
-    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, on_done_cancel, pair,
+    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done_cancel, pair,
                                    &pair[0].ticket, NULL),
                      0);
     close_all(theirs);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "contexts/sandbox/control.h"
+#include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
 #include "protocol/buffer.h"
 #include "protocol/error.h"
@@ -71,13 +72,18 @@ bool box_has_line(const struct buffer *text, const char *line);
 
 const char *box_probe_path(void);
 
+/* The zygote that makes the runner of SPEC, started when it is first asked for; NULL when
+ * runners are started by exec, or SPEC has another network. It ends with the test. */
+const struct sandbox_zygote *box_zygote(const struct sandbox_spec *spec);
+void box_use_zygote(void);
+
 /* A directory of the test's own under the temporary directory; mode 0755. */
 void box_make_workspace(char ret[64]);
 void box_remove_workspace(const char *path);
 
 /* The first argument chooses who runs the tests: "root" (ids of its own) or "user" (an
- * ordinary user, dropped to when root). Returns 0, or the status to exit with, after
- * having said why. */
+ * ordinary user, dropped to when root), and with "_zygote" behind it how runners are
+ * made. Returns 0, or the status to exit with, after having said why. */
 int box_become(int argc, char **argv);
 bool box_is_user(void);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "contexts/passing.h"
+#include "contexts/sandbox/passing.h"
 
 #include <assert.h>
 #include <errno.h>

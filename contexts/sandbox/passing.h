@@ -2,15 +2,15 @@
 /*
  * passing - packets that carry fds, over SOCK_SEQPACKET sockets
  */
-#ifndef CONTEXTS_PASSING_H
-#define CONTEXTS_PASSING_H
+#ifndef CONTEXTS_SANDBOX_PASSING_H
+#define CONTEXTS_SANDBOX_PASSING_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "protocol/buffer.h"
 
-#define PASSING_FDS_MAX 6 /* in one packet */
+#define PASSING_FDS_MAX 8 /* in one packet */
 
 /* What came with a packet besides its bytes. */
 struct passing {
