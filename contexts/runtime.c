@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,10 +55,12 @@ static const struct member {
       .may_be_null = true },
     { "spawner", MEMBER_CHOICE, NOWHERE, .is_required = true,
       .choices = { "launcher", "zygote" } },
+    { "zygote", MEMBER_STRINGS, offsetof(struct runtime, zygote), .may_be_null = true },
     { "interrupt_mode", MEMBER_CHOICE, NOWHERE, .choices = { "message", "signal" } },
     { "language_info", MEMBER_OBJECT, offsetof(struct runtime, language_info),
       .is_required = true },
-    { "preload", MEMBER_STRINGS, NOWHERE, .may_be_empty = true },
+    { "preload", MEMBER_STRINGS, offsetof(struct runtime, preload),
+      .may_be_empty = true },
     { "features", MEMBER_OBJECT, NOWHERE, .may_be_empty = true },
     { "probe", MEMBER_STRINGS, offsetof(struct runtime, probe), .may_be_null = true },
 };
@@ -85,6 +88,8 @@ runtime_destroy(struct runtime *runtime)
     strings_destroy(runtime->argv);
     strings_destroy(runtime->env);
     strings_destroy(runtime->mounts);
+    strings_destroy(runtime->zygote);
+    strings_destroy(runtime->preload);
     strings_destroy(runtime->probe);
     json_decref(runtime->document); /* language_info is a part of it */
     free(runtime);
@@ -252,16 +257,27 @@ take_members(struct runtime *runtime, struct error *err)
 }
 
 static int
+check_spawner(const struct runtime *runtime, struct error *err)
+{
+    const json_t *spawner = json_object_get(runtime->document, "spawner");
+
+    if (strcmp(json_string_value(spawner), "zygote") == 0 && runtime->zygote == NULL)
+        return invalid(err, "zygote", "is missing, the spawner is one");
+    return 0;
+}
+
+static int
 fill_defaults(struct runtime *runtime)
 {
-    if (runtime->env == NULL)
-        runtime->env = calloc(1, sizeof *runtime->env);
-    if (runtime->mounts == NULL)
-        runtime->mounts = calloc(1, sizeof *runtime->mounts);
-    runtime->is_zygote =
-        strcmp(json_string_value(json_object_get(runtime->document, "spawner")),
-               "zygote") == 0;
-    return runtime->env == NULL || runtime->mounts == NULL ? -ENOMEM : 0;
+    char ***arrays[] = { &runtime->env, &runtime->mounts, &runtime->preload };
+
+    for (size_t i = 0; i < N_ELEMENTS(arrays); i++) {
+        if (*arrays[i] == NULL)
+            *arrays[i] = calloc(1, sizeof **arrays[i]);
+        if (*arrays[i] == NULL)
+            return -ENOMEM;
+    }
+    return 0;
 }
 
 static int
@@ -311,6 +327,8 @@ parse(struct runtime *runtime, const char *path, struct error *err)
     if (!json_is_object(runtime->document))
         return error_set(err, RUNTIME_E_INVALID, "it must be an object");
     r = take_members(runtime, err);
+    if (r == 0)
+        r = check_spawner(runtime, err);
     return r != 0 ? r : fill_defaults(runtime);
 }
 

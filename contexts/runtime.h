@@ -11,21 +11,24 @@
  *     env            object of strings, or nothing: on top of the allow-listed variables
  *     mounts         array of strings, or nothing: more paths, read-only
  *     interpreter    string, null or nothing: the default program, looked up in PATH
- *     spawner        "launcher" or "zygote"
+ *     spawner        "launcher" or "zygote": who makes its contexts, where it can
+ *     zygote         array of strings, or nothing: the command of the zygote, a process
+ *                    that has the language ready and forks runners; spawner "zygote"
+ *                    needs it
  *     interrupt_mode "message" or "signal", or nothing ("message"): Jupyter's
  *     language_info  object: Jupyter's, as far as it is known without the interpreter
  *     preload        array of strings, or nothing: what a zygote imports ahead
  *     features       object, or nothing: the runner's own
  *     probe          array of strings, null or nothing: a command for the host
  *
- * In argv, env, mounts and probe "{interpreter}" stands for the interpreter's path and
+ * In argv, zygote, env, mounts and probe "{interpreter}" stands for the interpreter's
+ * path and
  * "{runtime}" for the runtime's folder. Other members are refused. Probe prints what an
  * interpreter is and needs, as a JSON object.
  */
 #ifndef CONTEXTS_RUNTIME_H
 #define CONTEXTS_RUNTIME_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct error;
@@ -44,9 +47,10 @@ struct runtime {
     char **argv; /* NULL-terminated */
     char **env; /* NULL-terminated "NAME=value", added to the allow-listed environment */
     char **mounts; /* NULL-terminated paths, read-only */
+    char **zygote; /* NULL-terminated argv; NULL: each runner is started by argv */
+    char **preload; /* NULL-terminated names of what the zygote imports ahead */
     char **probe; /* NULL-terminated argv; NULL: there is nothing to ask */
     char *interpreter; /* default: a program name, looked up in PATH; NULL: none needed */
-    bool is_zygote; /* its spawner is a zygote, else the launcher */
     struct json_t *language_info; /* Jupyter's, without what is probed */
     struct json_t *document; /* all of runtime.json */
 };

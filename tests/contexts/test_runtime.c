@@ -16,10 +16,10 @@
 
 #include "protocol/error.h"
 
-#define NEEDED                                                                           \
+#define OTHERS                                                                           \
     "\"name\": \"toy\", \"display_name\": \"Toy\", \"language\": \"toy\", "              \
-    "\"argv\": [\"{runtime}/toy\"], \"spawner\": \"launcher\", \"language_info\": "      \
-    "{\"name\": \"toy\"}"
+    "\"argv\": [\"{runtime}/toy\"], \"language_info\": {\"name\": \"toy\"}"
+#define NEEDED OTHERS ", \"spawner\": \"launcher\""
 
 struct fixture {
     char folder[64]; /* of runtimes */
@@ -103,6 +103,7 @@ test_a_full_descriptor_is_read(void **state)
              "{" NEEDED ", \"env\": {\"A\": \"b=c\", \"EMPTY\": \"\"}, "
              "\"mounts\": [\"/opt/toy\", \"{interpreter}/..\"], \"interpreter\": \"sh\", "
              "\"interrupt_mode\": \"signal\", \"preload\": [\"x\"], "
+             "\"zygote\": [\"{runtime}/toy\", \"-z\"], "
              "\"features\": {\"y\": 1}, \"probe\": [\"{interpreter}\", \"-v\"]}"),
         0);
     path_of(f, folder, "toy");
@@ -118,7 +119,10 @@ test_a_full_descriptor_is_read(void **state)
     assert_string_equal(runtime->mounts[1], "{interpreter}/..");
     assert_string_equal(runtime->interpreter, "sh");
     assert_string_equal(runtime->probe[1], "-v");
-    assert_false(runtime->is_zygote);
+    assert_string_equal(runtime->zygote[1], "-z");
+    assert_null(runtime->zygote[2]);
+    assert_string_equal(runtime->preload[0], "x");
+    assert_null(runtime->preload[1]);
     assert_non_null(runtime->language_info);
     runtime_destroy(runtime);
 }
@@ -134,6 +138,9 @@ test_what_is_optional_may_be_left_out_or_null(void **state)
     assert_null(runtime->env[0]);
     assert_non_null(runtime->mounts);
     assert_null(runtime->mounts[0]);
+    assert_non_null(runtime->preload);
+    assert_null(runtime->preload[0]);
+    assert_null(runtime->zygote);
     assert_null(runtime->interpreter);
     assert_null(runtime->probe);
     runtime_destroy(runtime);
@@ -166,6 +173,9 @@ test_broken_descriptors_are_refused_with_file_and_member(void **state)
         { "{" NEEDED ", \"interpreter\": 3}", "\"interpreter\"" },
         { "{" NEEDED ", \"probe\": []}", "\"probe\" must not be empty" },
         { "{" NEEDED ", \"preload\": {}}", "\"preload\"" },
+        { "{" NEEDED ", \"zygote\": []}", "\"zygote\" must not be empty" },
+        { "{" NEEDED ", \"zygote\": \"/x\"}", "\"zygote\"" },
+        { "{" OTHERS ", \"spawner\": \"zygote\"}", "\"zygote\" is missing" },
         { "{" NEEDED ", \"features\": null}", "\"features\"" },
         { "{" NEEDED ", \"interrupt_mode\": \"none\"}", "\"message\" or \"signal\"" },
         { "{\"name\": 1}", "\"name\"" },
