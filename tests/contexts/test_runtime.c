@@ -199,7 +199,7 @@ test_a_descriptor_of_another_name_is_refused(void **state)
 
     assert_int_equal(load(f, &runtime,
                           "{\"name\": \"joy\", \"display_name\": \"Toy\", \"language\": "
-                          "\"toy\", \"argv\": [\"/x\"], \"spawner\": \"zygote\", "
+                          "\"toy\", \"argv\": [\"/x\"], \"spawner\": \"launcher\", "
                           "\"language_info\": {}}"),
                      RUNTIME_E_INVALID);
     assert_non_null(strstr(f->err.text, "name of the folder"));
