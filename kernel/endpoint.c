@@ -1,5 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Socket options are rows of one table, each with its reason. */
+/*
+ * Socket options are rows of one table, each with its reason.
+ *
+ * ZeroMQ's fd of a socket has an edge when its mailbox gets something to read after it
+ * was found empty, and whatever looks into the mailbox takes in all of it: a receive that
+ * finds no message, but a send now and then, too. So after a send a message may be there
+ * without another edge. A receive that finds none leaves the mailbox empty: then the next
+ * message has its edge for certain.
+ */
 #include "kernel/endpoint.h"
 
 #include <assert.h>
@@ -7,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
+#include "contexts/loop.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/wire.h"
@@ -67,8 +77,14 @@ struct file {
     ino_t inode;
 };
 
+struct watch {
+    struct loop_source *source; /* owned; NULL: not watched */
+    bool quiet;
+};
+
 struct endpoint {
     void *context; /* owned */
+    struct watch watches[CONNECTION_PORTS]; /* owned */
     struct file files[CONNECTION_PORTS]; /* owned */
     void *sockets[CONNECTION_PORTS]; /* owned */
     zmq_msg_t parts[WIRE_FRAMES_MAX]; /* owned: of the message received last */
@@ -225,6 +241,7 @@ endpoint_destroy(struct endpoint *endpoint)
         return;
     forget_parts(endpoint);
     for (int channel = 0; channel < CONNECTION_PORTS; channel++) {
+        loop_source_destroy(endpoint->watches[channel].source);
         if (endpoint->sockets[channel] != NULL)
             zmq_close(endpoint->sockets[channel]);
         remove_file(&endpoint->files[channel]);
@@ -234,10 +251,37 @@ endpoint_destroy(struct endpoint *endpoint)
     free(endpoint);
 }
 
-void *
-endpoint_socket(const struct endpoint *endpoint, enum connection_port channel)
+static int
+on_edge(int fd, uint32_t events, void *arg)
 {
-    return endpoint->sockets[channel];
+    struct watch *watch = arg;
+
+    (void)fd, (void)events;
+    watch->quiet = false;
+    return 0;
+}
+
+int
+endpoint_watch(struct endpoint *endpoint, struct loop *loop)
+{
+    int r = 0;
+
+    for (int channel = 0; r == 0 && channel < CONNECTION_PORTS; channel++) {
+        struct watch *watch = &endpoint->watches[channel];
+        size_t size = sizeof(int);
+        int fd;
+
+        if (zmq_getsockopt(endpoint->sockets[channel], ZMQ_FD, &fd, &size) != 0)
+            return -errno;
+        r = loop_add_fd(&watch->source, loop, fd, EPOLLIN | EPOLLET, on_edge, watch);
+    }
+    return r;
+}
+
+bool
+endpoint_is_quiet(const struct endpoint *endpoint, enum connection_port channel)
+{
+    return endpoint->watches[channel].quiet;
 }
 
 static int
@@ -287,8 +331,10 @@ endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
         zmq_msg_t *part = &endpoint->parts[endpoint->count];
         int r = receive_part(socket, part);
 
-        if (r != 0)
+        if (r != 0) {
+            endpoint->watches[channel].quiet = r == ENDPOINT_E_AGAIN;
             return r;
+        }
         endpoint->frames[endpoint->count++] =
             (struct slice){ zmq_msg_data(part), zmq_msg_size(part) };
         bytes += zmq_msg_size(part);
@@ -330,6 +376,7 @@ endpoint_send(struct endpoint *endpoint, enum connection_port channel,
     void *socket = endpoint->sockets[channel];
 
     assert(count > 0);
+    endpoint->watches[channel].quiet = false;
     for (size_t i = 0; i < count; i++) {
         int r = send_part(socket, frames[i], i + 1 < count);
 

@@ -30,6 +30,7 @@ enum {
 
 struct endpoint; /* opaque */
 struct error;
+struct loop;
 
 /* Binds all five. A port of 0 becomes a free one, which CONNECTION then has. On success
  * the caller owns *ret. Sockets of ipc files are as the umask says. */
@@ -39,8 +40,13 @@ int endpoint_create(struct endpoint **ret, struct connection *connection,
 /* Closes the sockets and waits until what was sent is out. NULL is allowed. */
 void endpoint_destroy(struct endpoint *endpoint);
 
-/* For zmq_poll; borrowed. */
-void *endpoint_socket(const struct endpoint *endpoint, enum connection_port channel);
+/* Lets LOOP (borrowed) wake up when a message may have come. 0 or < 0. */
+int endpoint_watch(struct endpoint *endpoint, struct loop *loop);
+
+/* There is no message, and LOOP will wake up for the next one: true from the time that
+ * endpoint_receive says AGAIN until then, or until something is sent on CHANNEL. Wait
+ * only when all that you want to receive from are quiet. */
+bool endpoint_is_quiet(const struct endpoint *endpoint, enum connection_port channel);
 
 /* Takes one message. The array and its bytes are borrowed until the next call. 0,
  * ENDPOINT_E_AGAIN, ENDPOINT_E_TOO_LARGE, < 0. */

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The turn: wait for the sockets and the loop together, read a batch of each socket, let
- * the loop do what is ready. */
+/* The turn: read a batch of each socket, then wait in the loop, which knows the sockets
+ * too, and let it do what is ready. */
 #include "kernel/kernel.h"
-
-#include <errno.h>
-#include <zmq.h>
 
 #include "contexts/loop.h"
 #include "kernel/dispatch.h"
@@ -105,43 +102,59 @@ read_channel(struct kernel *kernel, const struct channel *channel)
     return 0;
 }
 
+static bool
+is_read_now(const struct kernel *kernel, const struct channel *channel)
+{
+    return !(channel->publishes && iopub_is_full(kernel->iopub));
+}
+
+static int
+read_channels(struct kernel *kernel)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(channels); i++) {
+        if (is_read_now(kernel, &channels[i]) &&
+            !endpoint_is_quiet(kernel->endpoint, channels[i].port))
+            r = read_channel(kernel, &channels[i]);
+    }
+    return r;
+}
+
+static bool
+may_wait(const struct kernel *kernel)
+{
+    for (size_t i = 0; i < N_ELEMENTS(channels); i++) {
+        if (is_read_now(kernel, &channels[i]) &&
+            !endpoint_is_quiet(kernel->endpoint, channels[i].port))
+            return false;
+    }
+    return true;
+}
+
 static int
 turn(struct kernel *kernel)
 {
-    struct loop *loop = kernel->options->loop;
-    zmq_pollitem_t items[N_ELEMENTS(channels) + 1] = { 0 };
-    bool full = iopub_is_full(kernel->iopub);
-    int r = 0;
+    int r = read_channels(kernel);
 
-    for (size_t i = 0; i < N_ELEMENTS(channels); i++)
-        items[i] = (zmq_pollitem_t){
-            .socket = endpoint_socket(kernel->endpoint, channels[i].port),
-            .events = full && channels[i].publishes ? 0 : ZMQ_POLLIN,
-        };
-    items[N_ELEMENTS(channels)] =
-        (zmq_pollitem_t){ .fd = loop_fd(loop), .events = ZMQ_POLLIN };
-    if (zmq_poll(items, N_ELEMENTS(items), loop_timeout_ms(loop)) < 0 && errno != EINTR)
-        return -errno;
-    for (size_t i = 0; r == 0 && i < N_ELEMENTS(channels); i++) {
-        if ((items[i].revents & ZMQ_POLLIN) != 0)
-            r = read_channel(kernel, &channels[i]);
-    }
-    return r < 0 ? r : loop_turn(loop);
+    if (r < 0 || kernel->stopped)
+        return r;
+    return loop_wait(kernel->options->loop, may_wait(kernel) ? -1 : 0);
 }
 
 int
 kernel_serve(struct kernel *kernel)
 {
+    struct loop *loop = kernel->options->loop;
     uint64_t limit_us;
-    int r = 0;
+    int r = endpoint_watch(kernel->endpoint, loop);
 
     while (r == 0 && !kernel->stopped)
         r = turn(kernel);
     if (r == 0)
         r = kernel_open_iopub(kernel); /* what was held back for a first subscriber */
-    limit_us = loop_now_us(kernel->options->loop) + KERNEL_DRAIN_LIMIT_US;
-    while (r == 0 && iopub_queued(kernel->iopub) > 0 &&
-           loop_now_us(kernel->options->loop) < limit_us)
-        r = turn(kernel);
+    limit_us = loop_now_us(loop) + KERNEL_DRAIN_LIMIT_US;
+    while (r == 0 && iopub_queued(kernel->iopub) > 0 && loop_now_us(loop) < limit_us)
+        r = loop_wait(loop, KERNEL_DRAIN_LIMIT_US / 1000);
     return r;
 }

@@ -49,8 +49,9 @@ static void
 subscribe(struct fixture *f)
 {
     char address[CONNECTION_ENDPOINT_BYTES];
-    int hwm = 16;
-    zmq_pollitem_t item = { .events = ZMQ_POLLIN };
+    const struct slice *frames;
+    size_t count;
+    int hwm = 16, r;
 
     f->context = zmq_ctx_new();
     f->subscriber = zmq_socket(f->context, ZMQ_SUB);
@@ -58,15 +59,10 @@ subscribe(struct fixture *f)
     zmq_setsockopt(f->subscriber, ZMQ_SUBSCRIBE, "", 0);
     connection_endpoint(&f->connection, CONNECTION_IOPUB, address, NULL);
     assert_int_equal(zmq_connect(f->subscriber, address), 0);
-    item.socket = endpoint_socket(f->endpoint, CONNECTION_IOPUB);
-    assert_int_equal(zmq_poll(&item, 1, 60000), 1);
-    {
-        const struct slice *frames;
-        size_t count;
-
-        assert_int_equal(endpoint_receive(f->endpoint, CONNECTION_IOPUB, &frames, &count),
-                         0);
-    }
+    while ((r = endpoint_receive(f->endpoint, CONNECTION_IOPUB, &frames, &count)) ==
+           ENDPOINT_E_AGAIN)
+        assert_int_equal(loop_wait(f->loop, -1), 0);
+    assert_int_equal(r, 0);
     assert_int_equal(endpoint_subscribe(f->endpoint, slice_text(""), true), 0);
 }
 
@@ -80,6 +76,7 @@ setup(void **state)
     if (endpoint_create(&f->endpoint, &f->connection, &err) != 0)
         fail_msg("%s", err.text);
     assert_int_equal(loop_create(&f->loop), 0);
+    assert_int_equal(endpoint_watch(f->endpoint, f->loop), 0);
     assert_int_equal(iopub_create(&f->iopub, f->endpoint, f->loop, on_pressure, f), 0);
     subscribe(f);
     *state = f;
