@@ -26,6 +26,7 @@ struct runner {
     int channel; /* owned */
     int pipes[2]; /* owned: stdout, stderr */
     pid_t owner; /* a fork of user code has another pid and must not send */
+    bool is_rehearsal; /* its frames are nobody's: no markers */
     pthread_mutex_t lock; /* covers markers, frame and sequence */
     uint64_t sequence;
     uint8_t nonce[FRAME_NONCE_BYTES];
@@ -74,14 +75,13 @@ read_nonce(uint8_t ret[FRAME_NONCE_BYTES], struct slice configure, struct error 
 }
 
 static int
-take_fds(struct runner *runner, struct error *err)
+take_fds(struct runner *runner, int channel, struct error *err)
 {
     int bytes = CHANNEL_SEND_BUFFER_BYTES;
 
-    runner->channel = fcntl(RUNNER_CHANNEL_FD, F_DUPFD_CLOEXEC, RUNNER_PRIVATE_FD_MIN);
+    runner->channel = fcntl(channel, F_DUPFD_CLOEXEC, RUNNER_PRIVATE_FD_MIN);
     if (runner->channel < 0)
-        return error_errno(err, "fd %d is no channel", RUNNER_CHANNEL_FD);
-    close(RUNNER_CHANNEL_FD);
+        return error_errno(err, "fd %d is no channel", channel);
     /* A smaller buffer than asked for is no harm. */
     (void)setsockopt(runner->channel, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     for (int i = 0; i < 2; i++) {
@@ -113,10 +113,12 @@ read_configure(struct runner *runner, struct buffer *ret, struct error *err)
     return r == BUFFER_E_FULL ? error_set(err, -EPROTO, "configure frame too large") : r;
 }
 
-int
-runner_create(struct runner **ret, struct buffer *configure, struct error *err)
+/* Takes CHANNEL, even on failure. */
+static int
+create(struct runner **ret, int channel, struct error *err)
 {
     CLEANUP(runner_destroyp) struct runner *runner = malloc(sizeof *runner);
+    CLEANUP(close_fdp) int given = channel;
     int r;
 
     if (runner == NULL)
@@ -127,8 +129,21 @@ runner_create(struct runner **ret, struct buffer *configure, struct error *err)
     runner->packet = malloc(FRAME_PACKET_BYTES);
     if (runner->packet == NULL)
         return -ENOMEM;
+    r = take_fds(runner, given, err);
+    if (r < 0)
+        return r;
+    *ret = runner;
+    runner = NULL;
+    return 0;
+}
 
-    r = take_fds(runner, err);
+int
+runner_create(struct runner **ret, struct buffer *configure, struct error *err)
+{
+    CLEANUP(runner_destroyp) struct runner *runner = NULL;
+    int r;
+
+    r = create(&runner, RUNNER_CHANNEL_FD, err);
     if (r < 0)
         return r;
     r = read_configure(runner, configure, err);
@@ -137,6 +152,28 @@ runner_create(struct runner **ret, struct buffer *configure, struct error *err)
 
     *ret = runner;
     runner = NULL;
+    return 0;
+}
+
+int
+runner_create_rehearsal(struct runner **ret, int *ret_peer, struct error *err)
+{
+    CLEANUP(runner_destroyp) struct runner *runner = NULL;
+    CLEANUP(close_fdp) int peer = -1;
+    int ends[2], r;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return error_errno(err, "socketpair");
+    peer = ends[0];
+    r = create(&runner, ends[1], err);
+    if (r < 0)
+        return r;
+    runner->is_rehearsal = true;
+
+    *ret = runner;
+    *ret_peer = peer;
+    runner = NULL;
+    peer = -1;
     return 0;
 }
 
@@ -242,8 +279,10 @@ send_frame(struct runner *runner, const struct frame *frame, struct slice head)
     int r = 0;
 
     frame_marker(marker, runner->nonce, frame->sequence);
-    write_marker(runner->pipes[0], marker);
-    write_marker(runner->pipes[1], marker);
+    if (!runner->is_rehearsal) {
+        write_marker(runner->pipes[0], marker);
+        write_marker(runner->pipes[1], marker);
+    }
     while (r == 0 && (count = cursor_packet(&cursor, iovs)) > 0)
         r = send_packet(runner->channel, iovs, count);
     return r;
@@ -267,6 +306,21 @@ runner_send(struct runner *runner, struct frame *frame, struct error *err)
     }
     pthread_mutex_unlock(&runner->lock);
     return r;
+}
+
+int
+runner_rehearse(int peer, const struct frame *frame, struct error *err)
+{
+    uint8_t head[FRAME_FIXED_BYTES + 4 * FRAME_BUFFERS_MAX];
+    struct iovec iovs[IOVS_PER_PACKET];
+    struct cursor cursor = { .frame = frame };
+    int r;
+
+    r = frame_encode_head(head, frame, FRAME_FROM_SERVER, err);
+    if (r != 0)
+        return r;
+    cursor.head = (struct slice){ head, FRAME_FIXED_BYTES + 4 * frame->buffer_count };
+    return send_packet(peer, iovs, cursor_packet(&cursor, iovs));
 }
 
 int

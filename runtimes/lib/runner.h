@@ -29,6 +29,14 @@ void runner_destroy(struct runner *runner);
  * FRAME_E_TOO_LARGE when FRAME breaks the table: nothing was sent; < 0: channel lost. */
 int runner_send(struct runner *runner, struct frame *frame, struct error *err);
 
+/* A runner without a server, so that a program can run its own loop before there is one:
+ * what it sends can be read from *RET_PEER, a socket that the caller owns, and it writes
+ * no markers. fds 0 to 3 are left as they are. 0 or < 0. */
+int runner_create_rehearsal(struct runner **ret, int *ret_peer, struct error *err);
+
+/* Sends FRAME, one packet in all, to the runner of PEER, as its server would. */
+int runner_rehearse(int peer, const struct frame *frame, struct error *err);
+
 enum { RUNNER_E_CLOSED = 1, RUNNER_E_INTERRUPTED };
 
 /* Waits for the next frame; its parts are borrowed until the next call. Returns

@@ -33,7 +33,13 @@ static struct {
     bool idle; /* the last request was answered and no other has arrived */
     bool waiting; /* in receive, and nothing has arrived */
     bool interrupted; /* a signal for the request under way, not yet acted on */
-} channel;
+} channel, set_aside;
+
+/* While nobody but ourselves sends requests. */
+static struct {
+    int peer; /* owned: the other end of the channel, -1: there is no rehearsal */
+    sigset_t mask; /* of signals, before it began */
+} rehearsal = { .peer = -1 };
 
 /* Sets the exception for a result that is not 0; returns NULL. */
 static PyObject *
@@ -84,6 +90,7 @@ module_connect(PyObject *module, PyObject *unused)
     PyEval_RestoreThread(released);
     if (r != 0)
         return raise_result(r, &err);
+    channel.idle = true;
     return PyBytes_FromStringAndSize((char *)configure.data,
                                      (Py_ssize_t)configure.length);
 }
@@ -371,8 +378,8 @@ static PyObject *
 module_interrupt_is_meant(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
-    if (!is_connected())
-        return NULL;
+    if (channel.runner == NULL)
+        Py_RETURN_FALSE;
     /* A cell that waits for the answer to a question waits too, but is not idle. */
     return PyBool_FromLong(!channel.idle || (!channel.waiting && request_has_arrived()));
 }
@@ -393,6 +400,73 @@ module_take_interrupt(PyObject *module, PyObject *unused)
     (void)module, (void)unused;
     channel.interrupted = false;
     return PyBool_FromLong(interrupted);
+}
+
+static PyObject *
+module_begin_rehearsal(PyObject *module, PyObject *unused)
+{
+    struct error err = { 0 };
+    struct runner *runner;
+    sigset_t interrupts;
+    int r;
+
+    (void)module, (void)unused;
+    if (rehearsal.peer >= 0) {
+        PyErr_SetString(PyExc_RuntimeError, "a rehearsal is under way");
+        return NULL;
+    }
+    r = runner_create_rehearsal(&runner, &rehearsal.peer, &err);
+    if (r != 0)
+        return raise_result(r, &err);
+    /* One that comes now can be for a request that waits in the other channel. */
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &interrupts, &rehearsal.mask);
+    set_aside = channel;
+    channel.runner = runner;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+module_rehearse(PyObject *module, PyObject *args)
+{
+    unsigned type, count;
+    unsigned long long number;
+    PyObject *header, *content;
+    struct error err = { 0 };
+    struct frame frame;
+    int r;
+
+    (void)module;
+    if (!PyArg_ParseTuple(args, "IKISS", &type, &number, &count, &header, &content))
+        return NULL;
+    frame = (struct frame){
+        .type = (enum frame_type)type,
+        .number = number,
+        .execution_count = count,
+        .header = slice_of_bytes(header),
+        .content = slice_of_bytes(content),
+    };
+    r = runner_rehearse(rehearsal.peer, &frame, &err);
+    if (r != 0)
+        return raise_result(r, &err);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+module_end_rehearsal(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    if (rehearsal.peer < 0) {
+        PyErr_SetString(PyExc_RuntimeError, "there is no rehearsal");
+        return NULL;
+    }
+    runner_destroy(channel.runner);
+    channel = set_aside;
+    close(rehearsal.peer);
+    rehearsal.peer = -1;
+    pthread_sigmask(SIG_SETMASK, &rehearsal.mask, NULL);
+    Py_RETURN_NONE;
 }
 
 static PyObject *
@@ -467,6 +541,14 @@ static PyMethodDef methods[] = {
       "note_interrupt()\n\nRemembers an interrupt of the request under way." },
     { "take_interrupt", FUNCTION(module_take_interrupt), METH_NOARGS,
       "take_interrupt() -> bool\n\nWhether an interrupt was remembered; forgets it." },
+    { "begin_rehearsal", FUNCTION(module_begin_rehearsal), METH_NOARGS,
+      "begin_rehearsal()\n\nPuts the channel aside and another in its place, on which "
+      "the requests come from rehearse, and what is sent goes nowhere." },
+    { "rehearse", FUNCTION(module_rehearse), METH_VARARGS,
+      "rehearse(type, number, execution_count, header, content)\n\nSends a request to "
+      "ourselves." },
+    { "end_rehearsal", FUNCTION(module_end_rehearsal), METH_NOARGS,
+      "end_rehearsal()\n\nTakes the channel back." },
     { "flush", FUNCTION(module_flush), METH_NOARGS,
       "flush()\n\nFlushes the stdout and stderr of C." },
     { "restore_output", FUNCTION(module_restore_output), METH_NOARGS,
