@@ -292,7 +292,8 @@ measure_steps(size_t count)
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     buffer_init(&program, SIZE_MAX);
-    if (us == MAP_FAILED || sandbox_policy_compile(&program, SANDBOX_ROLE_RUNNER, &err) != 0)
+    if (us == MAP_FAILED ||
+        sandbox_policy_compile(&program, SANDBOX_ROLE_RUNNER, &err) != 0)
         measure_die("the system call policy: %s", err.text);
     for (size_t i = 0; i < count; i++) {
         int pidfd = -1;
