@@ -151,15 +151,14 @@ class UserCoroutine:
         self._cancelled = None
 
 
-def install(loop: asyncio.AbstractEventLoop, server: asyncio.Task[Any]) -> None:
-    """Handles SIGINT for SERVER, the task of LOOP that serves requests."""
+def serve(loop: asyncio.AbstractEventLoop, server: asyncio.Task[Any]) -> None:
+    """Makes SERVER, the task of LOOP that serves requests, what an interrupt ends."""
     global _loop, _server
     _loop, _server = loop, server
-    reinstall()
 
 
-def reinstall() -> None:
-    """Takes SIGINT back from user code that has set a handler of its own."""
+def install() -> None:
+    """Handles SIGINT, again if user code has set a handler of its own."""
     if signal.getsignal(signal.SIGINT) is not handle_signal:
         signal.signal(signal.SIGINT, handle_signal)
 

@@ -3,17 +3,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from typing import Any, Callable
 
 import _cellwall
+import IPython
 from IPython.core.completer import provisionalcompleter, rectify_completions
 from IPython.utils.tokenutil import token_at_cursor
 
-from . import comms, content, forks, inputs, interrupts, requests, waiting
-from .zmqshell import ZMQInteractiveShell
+from . import (
+    comms,
+    content,
+    describe,
+    forks,
+    inputs,
+    interrupts,
+    requests,
+    streams,
+    waiting,
+)
+from .zmqshell import make_shell
 
 _TYPES_KEY = "_jupyter_types_experimental"
 
@@ -23,9 +35,13 @@ Reply = dict[str, Any]
 class Kernel:
     """What `get_ipython().kernel` is: the part of ipykernel's that libraries use."""
 
-    def __init__(self, shell: ZMQInteractiveShell) -> None:
-        self.shell = shell
-        shell.kernel = self
+    def __init__(self) -> None:
+        self.loop = waiting.Loop()
+        asyncio.set_event_loop(self.loop)
+        self.streams = streams.Streams(lambda: inputs.ask(""))
+        self.hello = _hello()
+        self.shell = make_shell()
+        self.shell.kernel = self
         self.comm_manager = comms.install(self)
         self._handlers: dict[int, tuple[str, Callable[[requests.Request], Any]]] = {
             _cellwall.EXECUTE_REQUEST: ("execute_request", self._execute),
@@ -89,7 +105,7 @@ class Kernel:
                 pass  # user code has closed or removed it
         _cellwall.flush()
         _cellwall.restore_output()
-        interrupts.reinstall()
+        interrupts.install()
 
     def _failed(self, error: BaseException) -> Reply:
         """The reply for ERROR, which user code raised where no cell was run."""
@@ -253,18 +269,14 @@ def _send_reply(number: int, flags: int, reply: Reply) -> None:
         )
 
 
-def hello(language_info: dict[str, Any], banner: str, version: str) -> None:
-    """Tells the server that requests may come."""
-    _cellwall.send(
-        _cellwall.HELLO,
-        0,
-        json.dumps(
-            {
-                "frame_version": _cellwall.FRAME_VERSION,
-                "build": _cellwall.VERSION,
-                "language_info": language_info,
-                "banner": banner,
-                "implementation_version": version,
-            }
-        ).encode(),
-    )
+def _hello() -> bytes:
+    """The content of the frame that tells the server that requests may come."""
+    return json.dumps(
+        {
+            "frame_version": _cellwall.FRAME_VERSION,
+            "build": _cellwall.VERSION,
+            "language_info": describe.language_info(),
+            "banner": describe.banner(),
+            "implementation_version": IPython.__version__,
+        }
+    ).encode()

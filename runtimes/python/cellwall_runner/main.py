@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: MIT
-"""Starts the runner. The server's end of fd 3 must be there."""
+"""Starts the runner, or the zygote that forks runners.
+
+`prepare` is what can be done before a fork, `serve` what only the runner itself can do:
+each page that it touches for the first time is copied, in every context.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import json
 import os
 import signal
 import sys
-import traceback
+from typing import TYPE_CHECKING
 
 import _cellwall  # while the runtime's folder is on sys.path
 
-from . import interrupts
+if TYPE_CHECKING:
+    from .kernel import Kernel
 
 _starter = sys.modules["__main__"]
 """Kept alive: IPython puts another module in its place while its code still runs."""
@@ -52,43 +56,53 @@ def _find_what_pip_installs() -> None:
         sys.path.insert(at[0] if at else len(sys.path), folder)
 
 
-def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    while not task.done():
-        try:
-            loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            interrupts.escaped()
-        except BaseException:
-            # A callback of the user's has stopped the loop, or raised what stops it.
-            if not task.done():
-                traceback.print_exc()
-    task.result()  # raises what is a fault of ours
-
-
-def main() -> None:
-    """Serves the server on fd 3 until it ends the conversation."""
+def prepare() -> Kernel:
+    """Makes all that a runner needs. SystemExit: there is no IPython to make it with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing runs that it could be for
     _look_like_a_notebook()
     _require_ipython()
-    import IPython
 
-    from . import describe, forks, inputs, requests, standins, streams, waiting
-    from .kernel import Kernel, hello
-    from .zmqshell import make_shell
+    from . import forks, inputs, interrupts, requests, standins
+    from .kernel import Kernel
 
-    json.loads(_cellwall.connect())
     faulthandler.enable()
     forks.install()
     requests.install()
     inputs.install()
-    loop = waiting.make_loop()
+    kernel = Kernel()
+    standins.install()
+    interrupts.install()
+    return kernel
+
+
+def serve(kernel: Kernel) -> None:
+    """Serves the server on fd 3 until it ends the conversation."""
+    configure = json.loads(_cellwall.connect())
+    session = configure.get("session") or os.environ.get("JPY_SESSION_NAME")
+    if session is not None:
+        kernel.shell.name_session(str(session))
+    # Not before: the hello must be the first frame, and warnings so far go out raw.
+    kernel.streams.install()
+    _cellwall.send(_cellwall.HELLO, 0, kernel.hello)
+    kernel.loop.run(kernel.serve())
+
+
+def settle(kernel: Kernel) -> None:
+    """Finds modules where the context is, rather than where the zygote was."""
     sys.path.insert(0, "")
     _find_what_pip_installs()
-    kernel = Kernel(make_shell())
-    standins.install()
-    task = loop.create_task(kernel.serve())
-    interrupts.install(loop, task)
-    # Not before: the hello must be the first frame, and warnings so far go out raw.
-    streams.install(lambda: inputs.ask(""))
-    hello(describe.language_info(), describe.banner(), IPython.__version__)
-    _run_until_done(loop, task)
+    kernel.shell.enter_directory()
+
+
+def main() -> None:
+    """The runner, started by exec."""
+    kernel = prepare()
+    settle(kernel)
+    serve(kernel)
+
+
+def zygote() -> None:
+    """The zygote; see there."""
+    from . import zygote as process
+
+    process.main()

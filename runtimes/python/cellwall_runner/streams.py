@@ -161,12 +161,23 @@ class InputStream(io.TextIOBase):
         return "".join(self)
 
 
-def install(ask: Callable[[], str]) -> None:
-    """Replaces the three streams. ASK returns one line of input or raises EOFError."""
-    if sys.__stdout__ is not None:
-        # Unused by us, but some libraries print to it.
-        sys.__stdout__.flush()
-        sys.__stdout__.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    sys.stdout = OutputStream(1, "<stdout>")
-    sys.stderr = OutputStream(2, "<stderr>")
-    sys.stdin = InputStream(ask)
+class Streams:
+    """The three streams. ASK returns one line of input or raises EOFError."""
+
+    def __init__(self, ask: Callable[[], str]) -> None:
+        self._output = OutputStream(1, "<stdout>"), OutputStream(2, "<stderr>")
+        self._input = InputStream(ask)
+        if sys.__stdout__ is not None:
+            # Unused by us, but some libraries print to it.
+            sys.__stdout__.flush()
+            sys.__stdout__.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+
+    def install(self) -> None:
+        """Replaces Python's own; not before frames can be sent."""
+        sys.stdout, sys.stderr = self._output
+        sys.stdin = self._input
+
+    def remove(self) -> None:
+        """Brings Python's own back."""
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        sys.stdin = sys.__stdin__

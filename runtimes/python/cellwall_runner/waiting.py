@@ -8,9 +8,12 @@ wakes when the loop's own file descriptor says that a task of the user's can go 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from collections.abc import Iterator
+import fcntl
+import select
+import selectors
+import socket
+import traceback
+from collections.abc import Coroutine
 from typing import Any
 
 import _cellwall
@@ -21,24 +24,75 @@ _PRIVATE_FD_MIN = 100
 """User code closes small numbers, in the belief that they are its own."""
 
 
-@contextlib.contextmanager
-def _small_fds_taken() -> Iterator[None]:
-    taken = [os.open(os.devnull, os.O_RDONLY)]
-    while taken[-1] < _PRIVATE_FD_MIN:
-        taken.append(os.dup(taken[0]))
-    try:
-        yield
-    finally:
-        for fd in taken:
-            os.close(fd)
+def _duplicate(fd: int) -> int:
+    """A duplicate of FD, out of reach."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _PRIVATE_FD_MIN)
 
 
-def make_loop() -> asyncio.AbstractEventLoop:
-    """The one loop, in which all cells run."""
-    with _small_fds_taken():
-        loop = asyncio.SelectorEventLoop()
-    asyncio.set_event_loop(loop)
-    return loop
+def _make_selector() -> selectors.BaseSelector:
+    selector: Any = selectors.EpollSelector()
+    epoll, selector._selector = (
+        selector._selector,
+        select.epoll.fromfd(_duplicate(selector.fileno())),
+    )
+    epoll.close()
+    return selector
+
+
+def _move(end: socket.socket) -> socket.socket:
+    with end:
+        moved = socket.socket(end.family, end.type, end.proto, _duplicate(end.fileno()))
+    moved.setblocking(False)
+    return moved
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """The one loop, in which all cells run.
+
+    Its descriptors are always there: an idle epoll and socket are harmless to a fork of
+    user code, which makes a loop of its own. Who forks to go on with this loop must have
+    them made anew: parent and child would share what the epoll watches.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_make_selector())
+
+    def _make_self_pipe(self) -> None:
+        # As the base class does, but out of reach.
+        self._ssock, self._csock = (_move(end) for end in socket.socketpair())
+        self._internal_fds += 1
+        self._add_reader(self._ssock.fileno(), self._read_from_self)
+
+    def release_fds(self) -> None:
+        """Closes the loop's descriptors; it cannot run until it has new ones."""
+        self._close_self_pipe()  # type: ignore[attr-defined]
+        self._selector.close()
+
+    def make_fds(self) -> None:
+        """Gives the loop descriptors after `release_fds`, and the thread this loop."""
+        self._selector = _make_selector()
+        self._make_self_pipe()
+        asyncio.set_event_loop(self)
+
+    def run(self, serve: Coroutine[Any, Any, None]) -> None:
+        """Runs the coroutine that serves requests to its end."""
+        # With a name: the numbers are for the user's tasks.
+        task = self.create_task(serve, name="cellwall")
+        interrupts.serve(self, task)
+        while not task.done():
+            try:
+                self.run_until_complete(task)
+            except KeyboardInterrupt:
+                interrupts.escaped()
+            except BaseException:
+                # A callback of the user's has stopped the loop, or raised what stops it.
+                if not task.done():
+                    traceback.print_exc()
+        task.result()  # raises what is a fault of ours
+
+
+# Some libraries look at the name, or show it.
+Loop.__name__ = Loop.__qualname__ = asyncio.SelectorEventLoop.__name__
 
 
 @interrupts.own_callback

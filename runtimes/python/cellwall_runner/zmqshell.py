@@ -17,6 +17,7 @@ import subprocess
 import sys
 import traceback
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import _cellwall
@@ -35,6 +36,21 @@ from .magics import NotebookMagics
 
 _TERMINATE_SECONDS = 1.0
 _EVENT_LOOPS = (None, "", "inline", "asyncio", "agg", "nbagg", "widget", "ipympl")
+
+
+def notebook_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a notebook adds to ENVIRONMENT: that colours are shown, but by no pager."""
+    added = {
+        "TERM": "xterm-color",
+        "CLICOLOR": "1",
+        "FORCE_COLOR": "1",
+        "CLICOLOR_FORCE": "1",
+        "PAGER": "cat",
+        "GIT_PAGER": "cat",
+    }
+    if not environment.get("MPLBACKEND"):
+        added["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    return added
 
 
 class UserEvents(EventManager):
@@ -80,17 +96,7 @@ class ZMQInteractiveShell(InteractiveShell):
     # What the base class would do for a terminal.
 
     def init_environment(self) -> None:
-        """Tells subprocesses that colours are shown, and that there is no pager."""
-        os.environ.update(
-            TERM="xterm-color",
-            CLICOLOR="1",
-            FORCE_COLOR="1",
-            CLICOLOR_FORCE="1",
-            PAGER="cat",
-            GIT_PAGER="cat",
-        )
-        if not os.environ.get("MPLBACKEND"):
-            os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+        os.environ.update(notebook_environment(os.environ))
 
     def init_virtualenv(self) -> None:
         """Does nothing: the environment is the interpreter's own."""
@@ -153,6 +159,20 @@ class ZMQInteractiveShell(InteractiveShell):
         if interrupts.delivered != interrupts_before:
             raise KeyboardInterrupt  # IPython makes an empty output of it
         return output
+
+    # What it is told where it runs.
+
+    def name_session(self, name: str) -> None:
+        """Tells user code the name of its notebook."""
+        os.environ["JPY_SESSION_NAME"] = name
+        self.user_ns["__session__"] = name
+        self.user_ns_hidden["__session__"] = name
+
+    def enter_directory(self) -> None:
+        """Starts in the working directory as it is now."""
+        self.starting_dir = os.getcwd()
+        past = self.history_manager.dir_hist
+        past[:] = [type(first)(self.starting_dir) for first in past[:1]]
 
     # Errors.
 
@@ -360,9 +380,4 @@ def make_shell() -> ZMQInteractiveShell:
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
     config.IPKernelApp.parent_appname = "cellwall"  # tqdm looks for this section
-    shell = ZMQInteractiveShell.instance(config=config)
-    session = os.environ.get("JPY_SESSION_NAME")
-    if session is not None:
-        shell.user_ns["__session__"] = session
-        shell.user_ns_hidden["__session__"] = session
-    return shell
+    return ZMQInteractiveShell.instance(config=config)
