@@ -21,6 +21,7 @@
 #include "protocol/json.h"
 #include "protocol/mime.h"
 #include "runtimes/lib/runner.h"
+#include "runtimes/python/ext/forks.h"
 #include "runtimes/python/ext/murmur.h"
 
 #define CONFIGURE_BYTES_MAX ((size_t)64 * 1024)
@@ -553,6 +554,12 @@ static PyMethodDef methods[] = {
       "flush()\n\nFlushes the stdout and stderr of C." },
     { "restore_output", FUNCTION(module_restore_output), METH_NOARGS,
       "restore_output()\n\nPuts the server's pipes back on fds 1 and 2." },
+    { "serve_forks", FUNCTION(forks_serve), METH_NOARGS,
+      "serve_forks() -> list[str] | None\n\nIn a zygote: forks runners on request. "
+      "Returns "
+      "in each with its environment's NAME=value strings; in the zygote, at its end, "
+      "with "
+      "None." },
     { "fd", FUNCTION(module_fd), METH_NOARGS,
       "fd() -> int\n\nThe channel, to be polled." },
     { "murmur2", FUNCTION(module_murmur2), METH_VARARGS,
