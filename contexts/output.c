@@ -5,6 +5,11 @@
  *
  * A pipe that is ahead (its next marker was met, the frame has not come) is not read; the
  * other pipe and the channel are, so the runner cannot be stuck between them.
+ *
+ * Each source reads what it was woken for and no more, and nothing is read again only to
+ * see that it is empty. A program that prints one small piece after another would still
+ * cost a wake-up for each, and pay for it itself: so after CHATTER_PIECES of them we rest
+ * for a moment after each look, and find many at once.
  */
 #include "contexts/output.h"
 
@@ -27,6 +32,12 @@
  * sent is found within so many bytes, or never. */
 #define PIPE_BYTES_MAX (1024 * KIB + MARKER_SCAN_BYTES)
 
+/* Small pieces of text in a row; then how long we rest. It must not hold up a program
+ * that writes much: the pieces of a rest have room in pipe and socket. */
+#define CHATTER_PIECES 64
+#define CHATTER_BYTES 512
+#define CHATTER_REST_US 1000
+
 #define DRAIN_BYTES (16 * 1024 * KIB) /* of frames: more than a socket holds */
 
 struct pipe {
@@ -34,6 +45,7 @@ struct pipe {
     int fd; /* owned; -1: at its end */
     bool is_stderr;
     struct loop_source *source; /* owned; NULL: not read now */
+    uint64_t emptied_us; /* the turn in which it was found empty */
     struct marker_scan scan;
 };
 
@@ -45,20 +57,19 @@ struct output {
     uint64_t missed;
     bool reading;
     bool closed; /* no more frames */
-    bool busy; /* inside pump or drain: they update the sources at their end */
+    bool busy; /* inside a callback or drain: they update the sources at their end */
+    enum frame_type told; /* of the frame that passed last */
+    unsigned chatter; /* small pieces of text since anything else */
+    struct loop_timer *rest; /* owned */
+    bool resting;
     const struct output_observer *observer; /* borrowed */
     void *arg;
 };
 
 CLEANUP_DEFINE(struct output, output_destroy);
 
-static int pump(struct output *output);
-
-static int
-on_channel_readable(void *arg)
-{
-    return pump(arg);
-}
+static loop_fd_fn on_pipe_readable;
+static channel_readable_fn on_channel_readable;
 
 static bool
 pipe_is_ahead(const struct pipe *pipe)
@@ -66,22 +77,10 @@ pipe_is_ahead(const struct pipe *pipe)
     return pipe->scan.met == pipe->output->next;
 }
 
-/* A pipe that is ahead is mostly empty, and the frame is on its way: only if it becomes
- * readable meanwhile is it worth the system calls to leave it alone. */
-static int
-on_pipe_readable(int fd, uint32_t events, void *arg)
+static bool
+is_listening(const struct output *output)
 {
-    struct pipe *pipe = arg;
-    bool was_ahead = pipe_is_ahead(pipe);
-    uint64_t next = pipe->output->next;
-    int r = pump(pipe->output);
-
-    (void)fd, (void)events;
-    if (r == 0 && was_ahead && pipe->output->next == next) {
-        loop_source_destroy(pipe->source);
-        pipe->source = NULL;
-    }
-    return r;
+    return output->reading && !output->resting;
 }
 
 static int
@@ -89,7 +88,7 @@ pipe_update(struct pipe *pipe)
 {
     struct output *output = pipe->output;
 
-    if (!output->reading || pipe->fd < 0) {
+    if (!is_listening(output) || pipe->fd < 0) {
         loop_source_destroy(pipe->source);
         pipe->source = NULL;
         return 0;
@@ -103,11 +102,37 @@ pipe_update(struct pipe *pipe)
 static int
 update(struct output *output)
 {
-    int r = channel_set_reading(output->channel, output->reading && !output->closed);
+    int r = channel_set_reading(output->channel, is_listening(output) && !output->closed);
 
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(output->pipes); i++)
         r = pipe_update(&output->pipes[i]);
     return r;
+}
+
+static int
+on_rested(void *arg)
+{
+    struct output *output = arg;
+
+    output->resting = false;
+    return update(output);
+}
+
+static void
+note_text(struct output *output, size_t bytes)
+{
+    output->chatter = bytes < CHATTER_BYTES ? output->chatter + 1 : 0;
+}
+
+/* At the end of whatever reads. */
+static int
+settle(struct output *output)
+{
+    if (output->chatter >= CHATTER_PIECES && output->reading && !output->resting) {
+        output->resting = true;
+        loop_timer_arm(output->rest, CHATTER_REST_US);
+    }
+    return update(output);
 }
 
 static void
@@ -148,6 +173,8 @@ output_create(struct output **ret, struct loop *loop, const struct output_fds *f
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(output->pipes); i++)
         r = marker_scan_init(&output->pipes[i].scan, nonce);
     if (r == 0)
+        r = loop_add_timer(&output->rest, loop, on_rested, output);
+    if (r == 0)
         r = update(output);
     if (r < 0)
         return r;
@@ -167,6 +194,7 @@ output_destroy(struct output *output)
         marker_scan_fini(&output->pipes[i].scan);
     }
     channel_destroy(output->channel);
+    loop_timer_destroy(output->rest);
     free(output);
 }
 
@@ -185,10 +213,11 @@ output_missed(const struct output *output)
 static int
 pipe_tell(struct pipe *pipe, struct slice bytes)
 {
-    const struct output *output = pipe->output;
+    struct output *output = pipe->output;
 
     if (bytes.length == 0)
         return 0;
+    note_text(output, bytes.length);
     return output->observer->on_text(pipe->is_stderr, bytes, output->arg);
 }
 
@@ -206,7 +235,9 @@ pipe_pass(struct pipe *pipe)
     return r;
 }
 
-/* Reads once: how many bytes came, 0: none now (or none any more), < 0. */
+/* Reads once: how many bytes came, 0: none now (or none any more), < 0. A read that is
+ * not filled has emptied the pipe; who writes last of all is read to the end for certain.
+ */
 static ssize_t
 pipe_fill(struct pipe *pipe)
 {
@@ -217,12 +248,16 @@ pipe_fill(struct pipe *pipe)
     if (pipe->fd < 0)
         return 0;
     n = read(pipe->fd, to, room);
-    if (n < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+    if (n < 0 && errno != EAGAIN && errno != EINTR)
+        return -errno;
     if (n == 0) {
         pipe_end(pipe);
         return pipe_tell(pipe, marker_scan_rest(&pipe->scan));
     }
+    if (n < 0 || ((size_t)n < room && !pipe->output->closed))
+        pipe->emptied_us = loop_now_us(pipe->output->loop);
+    if (n < 0)
+        return 0;
     marker_scan_add(&pipe->scan, (size_t)n);
     return n;
 }
@@ -232,13 +267,14 @@ pipe_fill(struct pipe *pipe)
 static int
 pipe_read(struct pipe *pipe, size_t bound, size_t *budget)
 {
+    pipe->emptied_us = 0;
     for (;;) {
         ssize_t n;
         int r = pipe_pass(pipe);
 
         if (r < 0)
             return r;
-        if (pipe_is_ahead(pipe) || bound == 0)
+        if (pipe_is_ahead(pipe) || bound == 0 || pipe->emptied_us != 0)
             return 0;
         n = pipe_fill(pipe);
         if (n <= 0)
@@ -270,6 +306,22 @@ end_frames(struct output *output, const struct error *err)
     return output->observer->on_closed(err, output->arg);
 }
 
+static int
+tell_frame(struct output *output, const struct frame *frame)
+{
+    int r;
+
+    if (frame->type == FRAME_STREAM)
+        note_text(output, frame->buffers[0].length);
+    else
+        output->chatter = 0;
+    output->told = frame->type;
+    r = output->observer->on_frame(frame, output->arg);
+    if (r > 0)
+        output->closed = true;
+    return r > 0 ? CHANNEL_E_AGAIN : r;
+}
+
 /* The next frame, if there is one. 0; CHANNEL_E_AGAIN: none, or none any more; < 0. */
 static int
 pass_frame(struct output *output, size_t *budget)
@@ -294,28 +346,70 @@ pass_frame(struct output *output, size_t *budget)
     if (r < 0)
         return r;
     output->next++;
-    r = output->observer->on_frame(&frame, output->arg);
-    if (r > 0) {
-        output->closed = true;
-        return CHANNEL_E_AGAIN;
-    }
-    return r;
+    return tell_frame(output, &frame);
 }
 
+/* Up to a reply, because behind it there is nothing before the next request. Then text
+ * that was read before may go, too. */
 static int
-pump(struct output *output)
+pass_frames(struct output *output)
 {
     size_t budget = CHANNEL_BYTES_A_TURN;
     int r = 0;
 
     output->busy = true;
-    while (r == 0 && output->reading && !output->closed)
+    output->told = FRAME_TYPE_END;
+    while (r == 0 && output->reading && !output->closed && output->told != FRAME_REPLY)
         r = pass_frame(output, &budget);
     for (size_t i = 0; r >= 0 && i < N_ELEMENTS(output->pipes); i++)
-        r = pipe_read(&output->pipes[i], output->reading ? PIPE_BYTES_A_TURN : 0,
-                      &budget);
+        r = pipe_pass(&output->pipes[i]);
     output->busy = false;
-    return r < 0 ? r : update(output);
+    return r;
+}
+
+static int
+on_channel_readable(void *arg)
+{
+    struct output *output = arg;
+    int r = pass_frames(output);
+
+    return r < 0 ? r : settle(output);
+}
+
+/* A pipe that is ahead is mostly empty, and the frame is on its way: only if it becomes
+ * readable meanwhile is it worth the system calls to leave it alone. */
+static int
+wait_for_frame(struct pipe *pipe)
+{
+    uint64_t next = pipe->output->next;
+    int r = pass_frames(pipe->output);
+
+    if (r == 0 && pipe->output->next == next) {
+        loop_source_destroy(pipe->source);
+        pipe->source = NULL;
+    }
+    return r;
+}
+
+static int
+on_pipe_readable(int fd, uint32_t events, void *arg)
+{
+    struct pipe *pipe = arg;
+    struct output *output = pipe->output;
+    size_t budget = PIPE_BYTES_A_TURN;
+    int r;
+
+    (void)fd, (void)events;
+    if (pipe->emptied_us == loop_now_us(output->loop))
+        return 0; /* for a frame, in this turn */
+    if (pipe_is_ahead(pipe)) {
+        r = wait_for_frame(pipe);
+    } else {
+        output->busy = true;
+        r = pipe_read(pipe, budget, &budget);
+        output->busy = false;
+    }
+    return r < 0 ? r : settle(output);
 }
 
 int
@@ -331,6 +425,8 @@ output_drain(struct output *output, bool frames)
     size_t budget = DRAIN_BYTES;
     int r = 0;
 
+    loop_timer_disarm(output->rest);
+    output->resting = false;
     output->busy = true;
     while (r == 0 && frames && !output->closed)
         r = pass_frame(output, &budget);
