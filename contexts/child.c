@@ -6,7 +6,6 @@
 #include "contexts/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "contexts/channel.h"
 #include "contexts/loop.h"
 #include "contexts/processes.h"
 #include "contexts/spawner.h"
@@ -30,12 +28,10 @@
 
 struct child {
     struct loop *loop; /* borrowed */
-    struct spawner *spawner; /* borrowed */
-    uint64_t ticket;
-    bool spawning; /* the spawner has not answered */
+    struct spawner_order *order; /* owned: until the spawner has answered */
     bool gone;
-    int control; /* owned */
-    int init_pidfd; /* owned; -1: not known yet */
+    int control; /* owned; -1: not born yet */
+    int init_pidfd; /* owned; -1: not born yet */
     int runner_pidfd; /* owned; -1: not known */
     struct loop_source *control_source; /* owned */
     struct loop_source *init_source; /* owned */
@@ -111,93 +107,44 @@ on_init_end(int fd, uint32_t events, void *arg)
     return r < 0 ? r : tell_gone(child, NULL);
 }
 
+/* What the child keeps, and what it hands on. */
+static struct output_fds
+take_fds(struct child *child, struct spawner_child *born)
+{
+    struct output_fds fds = { born->out, born->err, born->channel };
+
+    child->control = born->control;
+    child->init_pidfd = born->init_pidfd;
+    *born = (struct spawner_child)SPAWNER_CHILD_NONE;
+    return fds;
+}
+
 static int
-on_spawned(int init_pidfd, const struct error *err, void *arg)
+on_spawned(struct spawner_child *born, const struct error *err, void *arg)
 {
     struct child *child = arg;
-
-    child->spawning = false;
-    if (err != NULL)
-        return tell_gone(child, err);
-    child->init_pidfd = init_pidfd;
-    if (child->gone)
-        return 0;
-    return loop_add_fd(&child->init_source, child->loop, init_pidfd, EPOLLIN, on_init_end,
-                       child);
-}
-
-/* Ours, read without blocking, and the child's. */
-static int
-make_pipe(int *ret_ours, int *ret_theirs)
-{
-    int ends[2];
-
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) {
-        int r = -errno;
-
-        close(ends[0]);
-        close(ends[1]);
-        return r;
-    }
-    *ret_ours = ends[0];
-    *ret_theirs = ends[1];
-    return 0;
-}
-
-static int
-make_control(int *ret_ours, int *ret_theirs)
-{
-    int ends[2];
-
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-        return -errno;
-    *ret_ours = ends[0];
-    *ret_theirs = ends[1];
-    return 0;
-}
-
-/* All fds of a child while it is being made: what is not -1 is closed at the end. */
-struct ends {
-    struct output_fds ours;
-    int theirs[SANDBOX_FD_COUNT];
-};
-
-static void
-ends_close(struct ends *ends)
-{
-    close_fdp(&ends->ours.out);
-    close_fdp(&ends->ours.err);
-    close_fdp(&ends->ours.channel);
-    for (int i = 0; i < SANDBOX_FD_COUNT; i++)
-        close_fdp(&ends->theirs[i]);
-}
-
-static int
-ends_open(struct ends *ends, int *ret_control)
-{
+    struct output_fds fds;
     int r;
 
-    ends->theirs[SANDBOX_STDIN] = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (ends->theirs[SANDBOX_STDIN] < 0)
-        return -errno;
-    r = make_pipe(&ends->ours.out, &ends->theirs[SANDBOX_STDOUT]);
+    child->order = NULL;
+    if (born == NULL)
+        return tell_gone(child, err);
+    fds = take_fds(child, born);
+    r = child->observer->on_born(&fds, child->arg);
     if (r == 0)
-        r = make_pipe(&ends->ours.err, &ends->theirs[SANDBOX_STDERR]);
+        r = loop_add_fd(&child->control_source, child->loop, child->control, EPOLLIN,
+                        on_control, child);
     if (r == 0)
-        r = channel_pair(&ends->ours.channel, &ends->theirs[SANDBOX_CHANNEL]);
-    if (r == 0)
-        r = make_control(ret_control, &ends->theirs[SANDBOX_CONTROL]);
+        r = loop_add_fd(&child->init_source, child->loop, child->init_pidfd, EPOLLIN,
+                        on_init_end, child);
     return r;
 }
 
 int
 child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
-             const struct sandbox_spec *spec, const struct child_observer *observer,
-             void *arg, struct output_fds *ret_fds, struct error *err)
+             const struct spawner_wish *wish, const struct child_observer *observer,
+             void *arg, struct error *err)
 {
-    CLEANUP(ends_close) struct ends ends = { { -1, -1, -1 }, { -1, -1, -1, -1, -1 } };
     CLEANUP(child_destroyp) struct child *child = malloc(sizeof *child);
     int r;
 
@@ -205,27 +152,15 @@ child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
         return -ENOMEM;
     *child = (struct child){
         .loop = loop,
-        .spawner = spawner,
         .control = -1,
         .init_pidfd = -1,
         .runner_pidfd = -1,
         .observer = observer,
         .arg = arg,
     };
-    r = ends_open(&ends, &child->control);
-    if (r == 0)
-        r = loop_add_fd(&child->control_source, loop, child->control, EPOLLIN, on_control,
-                        child);
-    if (r < 0)
-        return r;
-    r = spawner_spawn(spawner, spec, ends.theirs, NULL, on_spawned, child, &child->ticket,
-                      err);
+    r = spawner_spawn(&child->order, spawner, wish, on_spawned, child, err);
     if (r != 0)
         return r < 0 ? r : error_wrap(err, CHILD_E_SPAWN, "asking for a sandbox");
-    child->spawning = true;
-
-    *ret_fds = ends.ours;
-    ends.ours = (struct output_fds){ -1, -1, -1 };
     *ret = child;
     child = NULL;
     return 0;
@@ -236,8 +171,7 @@ child_destroy(struct child *child)
 {
     if (child == NULL)
         return;
-    if (child->spawning)
-        spawner_cancel(child->spawner, child->ticket);
+    spawner_cancel(child->order);
     loop_source_destroy(child->control_source);
     loop_source_destroy(child->init_source);
     if (child->init_pidfd >= 0) {
@@ -247,7 +181,7 @@ child_destroy(struct child *child)
     if (child->runner_pidfd >= 0)
         close(child->runner_pidfd);
     if (child->control >= 0)
-        close(child->control); /* an init that we have no pidfd of ends by this */
+        close(child->control);
     free(child);
 }
 
@@ -265,6 +199,8 @@ command(struct child *child, struct control_command command)
 {
     uint8_t packet[CONTROL_BYTES];
 
+    if (child->control < 0)
+        return;
     control_command_encode(packet, &command);
     (void)send(child->control, packet, sizeof packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -282,6 +218,12 @@ child_interrupt(struct child *child)
 void
 child_kill(struct child *child)
 {
+    if (child->order != NULL) {
+        spawner_cancel(child->order);
+        child->order = NULL;
+        (void)tell_gone(child, NULL);
+        return;
+    }
     command(child, (struct control_command){ .kind = CONTROL_KILL_ALL });
 }
 

@@ -16,11 +16,13 @@
 struct child; /* opaque */
 struct error;
 struct loop;
-struct sandbox_spec;
 struct spawner;
+struct spawner_wish;
 
 /* Each returns 0, or < 0 to stop the loop. None may destroy the child. */
 struct child_observer {
+    /* It exists; FDS are the receiver's. Called once, before the others. */
+    int (*on_born)(const struct output_fds *fds, void *arg);
     /* What its init reports. */
     int (*on_report)(const struct control_report *report, void *arg);
     /* None of its processes is left, or, with ERR, none was ever made. Called once; there
@@ -31,10 +33,10 @@ struct child_observer {
 enum { CHILD_E_SPAWN = 1 }; /* the spawner cannot; see ERR */
 
 /* Asks for a child; what becomes of it is told to OBSERVER (borrowed). The caller owns
- * *ret and the three fds of *ret_fds. 0, CHILD_E_SPAWN, < 0. */
+ * *ret. 0, CHILD_E_SPAWN, < 0. */
 int child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
-                 const struct sandbox_spec *spec, const struct child_observer *observer,
-                 void *arg, struct output_fds *ret_fds, struct error *err);
+                 const struct spawner_wish *wish, const struct child_observer *observer,
+                 void *arg, struct error *err);
 
 /* Kills all of it, without waiting. NULL is allowed. */
 void child_destroy(struct child *child);
@@ -45,7 +47,8 @@ void child_set_runner(struct child *child, int pidfd);
 /* SIGINT for the runner's process group. */
 void child_interrupt(struct child *child);
 
-/* Kills all but init, which reports how the runner ended. */
+/* Kills all but init, which reports how the runner ended. One that is not born yet is
+ * gone at once. */
 void child_kill(struct child *child);
 
 /* As context_pids. */

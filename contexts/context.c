@@ -5,12 +5,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "contexts/channel.h"
 #include "contexts/child.h"
 #include "contexts/loop.h"
 #include "contexts/output.h"
 #include "contexts/profile.h"
+#include "contexts/spawner.h"
 #include "contexts/transcript.h"
 #include "protocol/cleanup.h"
 
@@ -237,6 +239,7 @@ context_create(struct context **ret, struct loop *loop,
                const struct context_options *options, struct error *err)
 {
     CLEANUP(context_destroyp) struct context *ctx = malloc(sizeof *ctx);
+    const struct profile_programs *programs = NULL;
     int r;
 
     if (ctx == NULL)
@@ -255,9 +258,13 @@ context_create(struct context **ret, struct loop *loop,
     };
     queue_init(&ctx->queue);
     buffer_init(&ctx->hello, FRAME_CONTENT_BYTES_MAX);
-    r = profile_create(&ctx->profile, options, err);
+    r = spawner_programs(ctx->spawner, &programs, err);
+    if (r == 0)
+        r = profile_create(&ctx->profile, options, programs, err);
     if (r != 0)
         return r < 0 ? r : CONTEXT_E_OPTIONS;
+    if (options->session != NULL && (ctx->session = strdup(options->session)) == NULL)
+        return -ENOMEM;
     r = make_parts(ctx, options);
     if (r < 0)
         return r;
@@ -277,6 +284,7 @@ context_destroy(struct context *ctx)
     output_destroy(ctx->output);
     transcript_destroy(ctx->transcript);
     profile_destroy(ctx->profile);
+    free(ctx->session);
     loop_timer_destroy(ctx->kick);
     loop_timer_destroy(ctx->ladder);
     loop_timer_destroy(ctx->limit);

@@ -134,6 +134,8 @@ struct context_options {
     const char *const
         *mounts; /* NULL-terminated absolute paths, read-only, bound last: the
                     interpreter's prefix and what else it needs. copied */
+    const char *session; /* name of the notebook's session, for the runner; or NULL.
+                            copied */
     enum sandbox_network network;
     struct context_limits limits;
     bool die_with_child; /* CONTEXT_DEAD instead of a fresh interpreter */

@@ -115,6 +115,12 @@ on_report(const struct control_report *report, void *arg)
 }
 
 static int
+on_born(const struct output_fds *fds, void *arg)
+{
+    return context_born(arg, fds);
+}
+
+static int
 on_gone(const struct error *err, void *arg)
 {
     struct context *ctx = arg;
@@ -128,7 +134,8 @@ on_gone(const struct error *err, void *arg)
     return 0;
 }
 
-const struct child_observer context_child_observer = { .on_report = on_report,
+const struct child_observer context_child_observer = { .on_born = on_born,
+                                                       .on_report = on_report,
                                                        .on_gone = on_gone };
 
 int

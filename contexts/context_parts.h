@@ -28,6 +28,7 @@
 struct child;
 struct child_observer;
 struct output;
+struct output_fds;
 struct output_observer;
 struct profile;
 struct transcript;
@@ -83,6 +84,7 @@ struct context {
     struct spawner *spawner; /* borrowed */
     const struct runtime *runtime; /* borrowed */
     struct profile *profile; /* owned */
+    char *session; /* owned; NULL: none */
     const struct context_observer *observer; /* borrowed */
     void *arg;
     bool die_with_child;
@@ -139,6 +141,7 @@ bool context_is_gone(const struct context *ctx); /* takes no requests any more *
 /* context_start.c. The first is no action: 0, or a failed start that the next kick
  * finds. */
 void context_start(struct context *ctx);
+int context_born(struct context *ctx, const struct output_fds *fds);
 int context_become_ready(struct context *ctx);
 int context_start_late(struct context *ctx);
 int context_revive(struct context *ctx);

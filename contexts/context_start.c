@@ -13,9 +13,12 @@
 #include "contexts/output.h"
 #include "contexts/profile.h"
 #include "contexts/runtime.h"
+#include "contexts/spawner.h"
 #include "contexts/transcript.h"
 #include "protocol/json.h"
 #include "protocol/text.h"
+
+#define CONFIGURE_BYTES_MAX ((size_t)64 * 1024) /* with the session's name escaped */
 
 /* Why there will be no interpreter; found by the kick. */
 static void
@@ -35,12 +38,17 @@ send_configure(struct context *ctx, const uint8_t nonce[FRAME_NONCE_BYTES])
     int r;
 
     text_hex(hex, nonce, FRAME_NONCE_BYTES);
-    buffer_init(&content, 4096);
+    buffer_init(&content, CONFIGURE_BYTES_MAX);
     r = buffer_append_format(
         &content, "{\"nonce\": \"%s\", \"frame_version\": %d, \"runtime\": ", hex,
         FRAME_VERSION);
     if (r == 0)
         r = text_append_json(&content, ctx->runtime->name, strlen(ctx->runtime->name));
+    if (r == 0 && ctx->session != NULL) {
+        r = buffer_append_text(&content, ", \"session\": ");
+        if (r == 0)
+            r = text_append_json(&content, ctx->session, strlen(ctx->session));
+    }
     if (r == 0)
         r = buffer_append_text(&content, "}");
     if (r == 0) {
@@ -68,25 +76,28 @@ forget_last(struct context *ctx)
     ctx->may_kill = false;
 }
 
-static int
-make_child(struct context *ctx, struct error *err)
+int
+context_born(struct context *ctx, const struct output_fds *fds)
 {
     uint8_t nonce[FRAME_NONCE_BYTES];
-    struct output_fds fds;
     int r;
 
     if (getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce)
-        return error_errno(err, "getrandom");
-    r = transcript_restart(ctx->transcript);
-    if (r < 0)
-        return r;
-    r = child_create(&ctx->child, ctx->loop, ctx->spawner, profile_spec(ctx->profile),
-                     &context_child_observer, ctx, &fds, err);
-    if (r != 0)
-        return r;
-    r = output_create(&ctx->output, ctx->loop, &fds, nonce, &context_output_observer,
-                      ctx);
+        return -errno;
+    r = output_create(&ctx->output, ctx->loop, fds, nonce, &context_output_observer, ctx);
     return r < 0 ? r : send_configure(ctx, nonce);
+}
+
+static int
+make_child(struct context *ctx, struct error *err)
+{
+    const struct spawner_wish wish = { .spec = profile_spec(ctx->profile),
+                                       .zygote = profile_zygote_spec(ctx->profile) };
+    int r = transcript_restart(ctx->transcript);
+
+    return r < 0 ? r
+                 : child_create(&ctx->child, ctx->loop, ctx->spawner, &wish,
+                                &context_child_observer, ctx, err);
 }
 
 /* That a child cannot be had, for want of fds or memory too, ends a start, not us. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contexts/profile.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -13,12 +14,10 @@
 #include "contexts/context.h"
 #include "contexts/profile_parts.h"
 #include "contexts/runtime.h"
-#include "contexts/sandbox/policy.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
 #define HOSTNAME "cellwall"
-#define PROGRAM_BYTES_MAX ((size_t)64 * 1024)
 
 #define MIB ((uint64_t)1024 * 1024)
 #define NOTEBOOK_PROCESSES 4096
@@ -26,6 +25,8 @@
 #define NOTEBOOK_TMP_BYTES (2048 * MIB)
 #define NOTEBOOK_TMP_INODES 131072
 #define NOTEBOOK_OUTPUT_BYTES (64 * MIB)
+#define ZYGOTE_PROCESSES 65536 /* its forks may have less, not more */
+#define ZYGOTE_OPEN_FILES 1048576
 
 CLEANUP_DEFINE(struct profile, profile_destroy);
 
@@ -169,7 +170,8 @@ find_directory(struct profile *profile, const char *directory, struct error *err
 static int
 add_arguments(struct profile *profile, const struct runtime *runtime, struct error *err)
 {
-    for (char **word = runtime->argv; *word != NULL; word++) {
+    for (char **word = profile->is_zygote ? runtime->zygote : runtime->argv;
+         *word != NULL; word++) {
         char *expanded;
         int r = runtime_expand(&expanded, runtime, profile->interpreter, *word, err);
 
@@ -216,33 +218,65 @@ fill(struct profile *profile, const struct context_options *options, struct erro
         (r = find_directory(profile, options->directory, err)) != 0 ||
         (r = add_arguments(profile, options->runtime, err)) != 0 ||
         (r = profile_add_mounts(profile, options, err)) != 0 ||
-        (r = check_program(profile, err)) != 0 ||
-        (r = profile_add_variables(profile, options, err)) != 0)
+        (r = check_program(profile, err)) != 0)
         return r;
-    return sandbox_policy_compile(&profile->program, SANDBOX_ROLE_RUNNER, err);
+    return profile_add_variables(profile, options, err);
 }
 
-int
-profile_create(struct profile **ret, const struct context_options *options,
-               struct error *err)
+static void
+fill_spec(struct profile *profile, const struct context_options *options,
+          const struct profile_programs *programs)
+{
+    struct sandbox_spec *spec = &profile->spec;
+
+    spec->argv = (const char *const *)profile->argv.items;
+    spec->env = (const char *const *)profile->env.items;
+    spec->directory = profile->is_zygote ? "/" : profile->directory;
+    spec->hostname = HOSTNAME;
+    spec->network = options->network;
+    spec->role = profile->is_zygote ? SANDBOX_ROLE_ZYGOTE : SANDBOX_ROLE_RUNNER;
+    spec->limits = options->limits.sandbox;
+    if (profile->is_zygote)
+        spec->limits = (struct sandbox_limits){ .processes = ZYGOTE_PROCESSES,
+                                                .open_files = ZYGOTE_OPEN_FILES };
+    spec->mounts = profile->mounts;
+    spec->seccomp = programs->of_role[spec->role];
+}
+
+static int
+create(struct profile **ret, const struct context_options *options,
+       const struct profile_programs *programs, bool is_zygote, struct error *err)
 {
     CLEANUP(profile_destroyp) struct profile *profile = calloc(1, sizeof *profile);
     int r;
 
     if (profile == NULL)
         return -ENOMEM;
-    buffer_init(&profile->program, PROGRAM_BYTES_MAX);
+    profile->is_zygote = is_zygote;
     r = fill(profile, options, err);
     if (r != 0)
         return r;
-    profile->spec.argv = (const char *const *)profile->argv.items;
-    profile->spec.env = (const char *const *)profile->env.items;
-    profile->spec.directory = profile->directory;
-    profile->spec.hostname = HOSTNAME;
-    profile->spec.network = options->network;
-    profile->spec.limits = options->limits.sandbox;
-    profile->spec.mounts = profile->mounts;
-    profile->spec.seccomp = buffer_slice(&profile->program);
+    fill_spec(profile, options, programs);
+    *ret = profile;
+    profile = NULL;
+    return 0;
+}
+
+int
+profile_create(struct profile **ret, const struct context_options *options,
+               const struct profile_programs *programs, struct error *err)
+{
+    CLEANUP(profile_destroyp) struct profile *profile = NULL;
+    int r = create(&profile, options, programs, false, err);
+
+    if (r != 0)
+        return r;
+    assert(profile != NULL);
+    if (options->runtime->zygote != NULL && profile_variables_can_wait(options))
+        r = create(&profile->zygote, options, programs, true, NULL);
+    if (r < 0)
+        return r;
+    /* r > 0: its interpreter is somewhere in the notebook's directory, say. */
     *ret = profile;
     profile = NULL;
     return 0;
@@ -253,10 +287,10 @@ profile_destroy(struct profile *profile)
 {
     if (profile == NULL)
         return;
+    profile_destroy(profile->zygote);
     texts_fini(&profile->argv);
     texts_fini(&profile->env);
     texts_fini(&profile->kept);
-    buffer_fini(&profile->program);
     free(profile->home);
     free(profile->directory);
     free(profile->interpreter);
@@ -267,4 +301,10 @@ const struct sandbox_spec *
 profile_spec(const struct profile *profile)
 {
     return &profile->spec;
+}
+
+const struct sandbox_spec *
+profile_zygote_spec(const struct profile *profile)
+{
+    return profile->zygote == NULL ? NULL : &profile->zygote->spec;
 }

@@ -17,13 +17,22 @@ struct profile; /* opaque: owns what the spec points to */
 
 enum { PROFILE_E_OPTIONS = 1 }; /* no such directory, interpreter, ...; see ERR */
 
-/* OPTIONS is borrowed until return. The caller owns *ret. */
+/* Compiled seccomp programs, as sandbox_policy_compile makes them; borrowed. */
+struct profile_programs {
+    struct slice of_role[SANDBOX_ROLE_ZYGOTE + 1];
+};
+
+/* OPTIONS is borrowed until return; the caller owns *ret, which borrows PROGRAMS. */
 int profile_create(struct profile **ret, const struct context_options *options,
-                   struct error *err);
+                   const struct profile_programs *programs, struct error *err);
 void profile_destroy(struct profile *profile); /* NULL is allowed */
 
-/* Borrowed; valid as long as the profile. Its seccomp program is compiled once per
- * profile. */
+/* Borrowed; valid as long as the profile. */
 const struct sandbox_spec *profile_spec(const struct profile *profile);
+
+/* Of the zygote that may make the interpreter: the same environment, without the
+ * notebook's directory and what else belongs to one context. NULL: the runtime has none,
+ * or the context's own variables are among those that an interpreter reads at start. */
+const struct sandbox_spec *profile_zygote_spec(const struct profile *profile);
 
 #endif

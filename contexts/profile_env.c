@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "contexts/context.h"
 #include "contexts/runtime.h"
+#include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -23,16 +25,9 @@ static const struct passed {
     const char *name;
     bool is_prefix;
 } passed[] = {
-    { "LANG", false },
-    { "LANGUAGE", false },
-    { "LC_", true },
-    { "TZ", false },
-    { "JPY_SESSION_NAME", false }, /* the notebook's path, which Jupyter tells kernels */
+    { "LANG", false },     { "LANGUAGE", false }, { "LC_", true },   { "TZ", false },
     { "OMP_", true }, /* threads of numeric libraries */
-    { "OPENBLAS_", true },
-    { "MKL_", true },
-    { "BLIS_", true },
-    { "NUMEXPR_", true },
+    { "OPENBLAS_", true }, { "MKL_", true },      { "BLIS_", true }, { "NUMEXPR_", true },
 };
 
 /* The same in every context. Colours: output goes to a browser, not to a terminal. */
@@ -53,6 +48,14 @@ static const char *const fixed[] = {
     "PIP_TARGET=" PROFILE_PACKAGES_FOLDER,
     "PIP_DISABLE_PIP_VERSION_CHECK=1",
 };
+
+/* By how their names begin: read when a program starts, by the loader, by libc and by
+ * numeric libraries. So are those with the language's own name. */
+static const char *const read_at_start[] = {
+    "LD_",  "GLIBC_", "MALLOC_", "LC_",   "LANG",    "OMP_",
+    "GOMP", "KMP_",   "MKL_",    "BLIS_", "NUMEXPR", "OPENBLAS_",
+};
+#define PRELOAD "CELLWALL_PRELOAD=" /* what a zygote imports ahead, with commas */
 
 static bool
 is_passed(const char *variable)
@@ -142,6 +145,37 @@ add_runtime_variables(struct profile *profile, const struct runtime *runtime,
     return r;
 }
 
+static int
+set_preload(struct profile *profile, const struct runtime *runtime)
+{
+    CLEANUP(buffer_fini) struct buffer text;
+    int r;
+
+    buffer_init(&text, RUNTIME_FILE_BYTES_MAX);
+    r = buffer_append_text(&text, PRELOAD);
+    for (char **name = runtime->preload; r == 0 && *name != NULL; name++)
+        r = buffer_append_format(&text, "%s%s", name == runtime->preload ? "" : ",",
+                                 *name);
+    if (r == 0)
+        r = buffer_append(&text, "", 1);
+    return r != 0 ? -ENOMEM : copy_variable(profile, (char *)text.data, NULL);
+}
+
+bool
+profile_variables_can_wait(const struct context_options *options)
+{
+    size_t language = strlen(options->runtime->language);
+
+    for (size_t i = 0; options->env != NULL && options->env[i] != NULL; i++) {
+        if (strncasecmp(options->env[i], options->runtime->language, language) == 0)
+            return false;
+        for (size_t j = 0; j < N_ELEMENTS(read_at_start); j++)
+            if (strncmp(options->env[i], read_at_start[j], strlen(read_at_start[j])) == 0)
+                return false;
+    }
+    return true;
+}
+
 int
 profile_add_variables(struct profile *profile, const struct context_options *options,
                       struct error *err)
@@ -160,6 +194,8 @@ profile_add_variables(struct profile *profile, const struct context_options *opt
         r = set_home(profile);
     if (r == 0)
         r = add_runtime_variables(profile, options->runtime, err);
+    if (profile->is_zygote)
+        return r != 0 ? r : set_preload(profile, options->runtime);
     for (size_t i = 0; r == 0 && options->env != NULL && options->env[i] != NULL; i++)
         r = copy_variable(profile, options->env[i], err);
     return r;

@@ -591,7 +591,8 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
                    struct error *err)
 {
     CLEANUP(extras_fini) struct extras extras = { 0 };
-    bool has_home = profile_is_within(profile->home, profile->directory);
+    bool has_home =
+        !profile->is_zygote && profile_is_within(profile->home, profile->directory);
     int r;
 
     if ((r = add_system(profile, options, err)) != 0 ||
@@ -603,10 +604,11 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
             r = add_tmpfs(profile, &options->limits, profile->home, 0700, err);
     }
     if (r != 0 || (r = extras_init(&extras, profile, options, err)) != 0 ||
-        (r = add_extras(profile, &extras, true, err)) != 0 ||
-        (r = add_directory(profile, err)) != 0 ||
-        (r = add_pins(profile, &extras, err)) != 0 ||
-        (r = hide_all(profile, &extras, err)) != 0)
+        (r = add_extras(profile, &extras, true, err)) != 0)
+        return r;
+    if (!profile->is_zygote && ((r = add_directory(profile, err)) != 0 ||
+                                (r = add_pins(profile, &extras, err)) != 0 ||
+                                (r = hide_all(profile, &extras, err)) != 0))
         return r;
     return add_extras(profile, &extras, false, err);
 }

@@ -34,7 +34,8 @@ struct profile {
     struct sandbox_mount mounts[SANDBOX_MOUNTS_MAX];
     struct profile_texts argv, env;
     struct profile_texts kept; /* strings that mounts point to */
-    struct buffer program;
+    bool is_zygote;
+    struct profile *zygote; /* owned; NULL: none */
     char *home; /* owned: absolute, inside as outside */
     char *directory; /* owned: absolute, without links */
     char *interpreter; /* owned: absolute; NULL: none */
@@ -62,5 +63,8 @@ int profile_add_mounts(struct profile *profile, const struct context_options *op
                        struct error *err);
 int profile_add_variables(struct profile *profile, const struct context_options *options,
                           struct error *err);
+
+/* True when the context's own variables can be given to a process that runs already. */
+bool profile_variables_can_wait(const struct context_options *options);
 
 #endif

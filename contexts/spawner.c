@@ -1,380 +1,92 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Owns the launcher process, our end of its socket, and the requests that it has not
- * answered. Few are on their way at a time: fds in flight count against the user, and a
- * request that waits here can still be cancelled for nothing.
- */
 #include "contexts/spawner.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "contexts/launcher.h"
+#include "contexts/birth.h"
+#include "contexts/launches.h"
 #include "contexts/loop.h"
-#include "contexts/sandbox/passing.h"
-#include "contexts/sandbox/spec.h"
+#include "contexts/profile.h"
+#include "contexts/remote.h"
+#include "contexts/reserve.h"
+#include "contexts/sandbox/policy.h"
+#include "contexts/zygote.h"
+#include "contexts/zygotes.h"
+#include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-#define SOCKET_BUFFER_BYTES (1024 * 1024) /* the kernel takes what it allows */
-#define END_MS ((LAUNCHER_LINGER_S + 1) * 1000)
+#define PROGRAM_BYTES_MAX ((size_t)64 * 1024)
 
-#define REQUEST_FDS_MAX (SANDBOX_FD_COUNT + LAUNCHER_ZYGOTE_FD_COUNT)
-_Static_assert(REQUEST_FDS_MAX <= PASSING_FDS_MAX, "one packet has them all");
+struct spawner {
+    struct loop *loop; /* borrowed; NULL: not attached */
+    struct launches *launches; /* owned; NULL: it is another's, see remote */
+    struct zygotes *zygotes; /* owned; NULL: not to be used */
+    struct reserve *reserve; /* owned, as zygotes */
+    struct remote *remote; /* owned */
+    struct buffer compiled[SANDBOX_ROLE_ZYGOTE + 1]; /* owned */
+    struct profile_programs programs; /* what is compiled */
+};
 
-struct request {
-    struct request *next;
-    uint64_t ticket;
-    bool sent;
-    struct buffer spec; /* owned: encoded, until sent */
-    int fds[REQUEST_FDS_MAX]; /* owned, until sent */
-    size_t fd_count;
+/* One of birth, ticket and child is in use. */
+struct spawner_order {
+    struct spawner *spawner; /* borrowed */
+    struct birth *birth; /* owned */
+    uint64_t ticket; /* of the remote */
+    struct spawner_child child; /* owned: a spare, until the timer fires */
+    struct loop_timer *timer; /* owned */
     spawner_done_fn *fn;
     void *arg;
 };
 
-struct spawner {
-    pid_t pid; /* owned: the launcher */
-    int socket; /* owned; -1: the launcher has ended */
-    struct loop *loop; /* borrowed; NULL: not attached */
-    struct loop_source *source; /* owned */
-    struct request *first, **last; /* owned: in the order of their tickets */
-    size_t pending_count;
-    size_t sent_count; /* answers that are to come, of cancelled requests too */
-    uint64_t tickets; /* given so far */
-};
+CLEANUP_DEFINE(struct spawner, spawner_destroy);
 
 static void
-request_close_fds(struct request *request)
+order_destroy(struct spawner_order *order)
 {
-    for (size_t i = 0; i < request->fd_count; i++)
-        close(request->fds[i]);
-    request->fd_count = 0;
-}
-
-static void
-request_destroy(struct request *request)
-{
-    if (request == NULL)
+    if (order == NULL)
         return;
-    request_close_fds(request);
-    buffer_fini(&request->spec);
-    free(request);
+    loop_timer_destroy(order->timer);
+    spawner_child_fini(&order->child);
+    free(order);
 }
 
-CLEANUP_DEFINE(struct request, request_destroy);
-
-/* FDS are duplicated, because the request may have to wait. */
-static int
-request_add_fds(struct request *request, const int *fds, size_t count, struct error *err)
-{
-    for (size_t i = 0; i < count; i++) {
-        int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-
-        if (fd < 0 && errno == EMFILE)
-            return error_set(err, SPAWNER_E_FULL, "too many open files");
-        if (fd < 0)
-            return error_errno(err, "spawner: dup");
-        request->fds[request->fd_count++] = fd;
-    }
-    return 0;
-}
-
-static int
-request_create(struct request **ret, const struct sandbox_spec *spec,
-               const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
-               struct error *err)
-{
-    CLEANUP(request_destroyp) struct request *request = calloc(1, sizeof *request);
-    int r;
-
-    if (request == NULL)
-        return -ENOMEM;
-    buffer_init(&request->spec, SANDBOX_SPEC_BYTES_MAX);
-    r = sandbox_spec_encode(&request->spec, spec, err);
-    if (r != 0)
-        return r < 0 ? r : SPAWNER_E_SPEC;
-    r = request_add_fds(request, fds, SANDBOX_FD_COUNT, err);
-    if (r == 0 && zygote != NULL)
-        r = request_add_fds(request, zygote->namespaces, SANDBOX_NAMESPACE_COUNT, err);
-    if (r == 0 && zygote != NULL)
-        r = request_add_fds(request, &zygote->socket, 1, err);
-    if (r != 0)
-        return r;
-    *ret = request;
-    request = NULL;
-    return 0;
-}
-
-static void
-append(struct spawner *spawner, struct request *request)
-{
-    *spawner->last = request;
-    spawner->last = &request->next;
-    spawner->pending_count++;
-}
-
-/* Takes the request of that ticket out of the list; NULL: there is none. */
-static struct request *
-take(struct spawner *spawner, uint64_t ticket)
-{
-    struct request **at = &spawner->first, *request;
-
-    while (*at != NULL && (*at)->ticket != ticket)
-        at = &(*at)->next;
-    request = *at;
-    if (request == NULL)
-        return NULL;
-    *at = request->next;
-    if (spawner->last == &request->next)
-        spawner->last = at;
-    spawner->pending_count--;
-    return request;
-}
-
-static void
-put_id(uint8_t ret[LAUNCHER_ID_BYTES], uint64_t id)
-{
-    for (int i = 0; i < LAUNCHER_ID_BYTES; i++)
-        ret[i] = (uint8_t)(id >> 8 * i);
-}
-
-static uint64_t
-get_integer(const uint8_t *data, int size)
-{
-    uint64_t value = 0;
-
-    for (int i = 0; i < size; i++)
-        value |= (uint64_t)data[i] << 8 * i;
-    return value;
-}
-
-static int
-request_send(struct request *request, int socket)
-{
-    uint8_t id[LAUNCHER_ID_BYTES];
-    int r;
-
-    put_id(id, request->ticket);
-    r = passing_send(socket, (struct slice){ .data = id, .length = sizeof id },
-                     buffer_slice(&request->spec), request->fds, request->fd_count,
-                     MSG_DONTWAIT);
-    if (r < 0)
-        return r;
-    request->sent = true;
-    buffer_fini(&request->spec);
-    request_close_fds(request);
-    return 0;
-}
-
-/* Tells every waiting request. New ones are refused from the first on. */
-static int
-fail_all(struct spawner *spawner)
-{
-    struct error err = { 0 };
-    int r = 0;
-
-    loop_source_destroy(spawner->source);
-    spawner->source = NULL;
-    close(spawner->socket);
-    spawner->socket = -1;
-    error_set(&err, SPAWNER_E_GONE, "the launcher has ended: restart the server");
-    while (r == 0 && spawner->first != NULL) {
-        struct request *request = take(spawner, spawner->first->ticket);
-
-        r = request->fn(-1, &err, request->arg);
-        request_destroy(request);
-    }
-    return r;
-}
-
-/* Sends what may go. The end of the launcher is not told here, but by its socket. */
-static int
-send_more(struct spawner *spawner)
-{
-    bool blocked = false;
-
-    for (struct request *request = spawner->first;
-         request != NULL && spawner->sent_count < SPAWNER_SENT_MAX && !blocked;
-         request = request->next) {
-        int r;
-
-        if (request->sent)
-            continue;
-        r = request_send(request, spawner->socket);
-        if (r == 0)
-            spawner->sent_count++;
-        else if (r == -EAGAIN)
-            blocked = true;
-        else if (r == -EPIPE || r == -ECONNRESET)
-            return 0;
-        else if (r == -ETOOMANYREFS && spawner->sent_count > 0)
-            break; /* of this user's fds in flight: the next answer tries again */
-        else
-            return r;
-    }
-    return loop_source_set_events(spawner->source,
-                                  blocked ? EPOLLIN | EPOLLOUT : EPOLLIN);
-}
-
-/* The launcher is ours, but what it says is checked all the same. */
-static bool
-answer_is_valid(const uint8_t *packet, const struct passing *passing)
-{
-    size_t head = LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES;
-    bool is_ok;
-
-    if (passing->cut || passing->length < head)
-        return false;
-    is_ok = get_integer(packet + LAUNCHER_ID_BYTES, LAUNCHER_RESULT_BYTES) == 0;
-    return is_ok
-               ? passing->length == head && (passing->fd_count == 1 || passing->fds_lost)
-               : passing->fd_count == 0;
-}
-
-static int
-tell(struct request *request, const uint8_t *packet, struct passing *passing)
-{
-    size_t head = LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES;
-    int32_t result =
-        (int32_t)get_integer(packet + LAUNCHER_ID_BYTES, LAUNCHER_RESULT_BYTES);
-    struct error err = { 0 };
-
-    if (result == 0 && passing->fd_count == 1) {
-        passing->fd_count = 0; /* the fd is theirs now */
-        return request->fn(passing->fds[0], NULL, request->arg);
-    }
-    if (result == 0)
-        error_set(&err, -EMFILE, "too many open files");
-    else
-        error_set(&err, result, "%.*s", (int)(passing->length - head), packet + head);
-    return request->fn(-1, &err, request->arg);
-}
-
-static int
-on_answer(struct spawner *spawner, const uint8_t *packet, struct passing *passing)
-{
-    struct request *request;
-    int r = 0;
-
-    spawner->sent_count -= spawner->sent_count > 0;
-    request = take(spawner, get_integer(packet, LAUNCHER_ID_BYTES));
-    if (request != NULL)
-        r = tell(request, packet, passing);
-    request_destroy(request);
-    return r;
-}
-
-static int
-on_event(int fd, uint32_t events, void *arg)
-{
-    struct spawner *spawner = arg;
-    uint8_t packet[LAUNCHER_ANSWER_BYTES_MAX];
-    struct passing passing;
-    int r;
-
-    (void)events;
-    r = passing_receive(fd, packet, sizeof packet, MSG_DONTWAIT, &passing);
-    if (r == -EAGAIN)
-        return send_more(spawner);
-    if (r < 0)
-        return fail_all(spawner);
-    if (!answer_is_valid(packet, &passing)) {
-        passing_fini(&passing);
-        return fail_all(spawner);
-    }
-    r = on_answer(spawner, packet, &passing);
-    passing_fini(&passing);
-    if (r < 0 || spawner->source == NULL)
-        return r;
-    return send_more(spawner);
-}
-
-static void
-grow_buffer(int socket)
-{
-    int bytes = SOCKET_BUFFER_BYTES;
-
-    if (setsockopt(socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-        setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-}
-
-/* With every signal blocked, until the launcher has its handlers. */
-static pid_t
-fork_launcher(int ours, int theirs)
-{
-    sigset_t all, before;
-    pid_t pid;
-
-    fflush(NULL); /* nothing for the fork to write again */
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
-    pid = fork();
-    if (pid == 0) {
-        close(ours);
-        _exit(launcher_run(theirs));
-    }
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    return pid;
-}
+CLEANUP_DEFINE(struct spawner_order, order_destroy);
 
 int
 spawner_create(struct spawner **ret, struct error *err)
 {
     struct spawner *spawner = calloc(1, sizeof *spawner);
-    int ends[2], r = 0;
+    int r;
 
     if (spawner == NULL)
         return -ENOMEM;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-        free(spawner);
-        return error_errno(err, "spawner: socketpair");
-    }
-    grow_buffer(ends[0]);
-    spawner->pid = fork_launcher(ends[0], ends[1]);
-    if (spawner->pid < 0)
-        r = error_errno(err, "spawner: fork");
-    close(ends[1]);
-    if (r < 0) {
-        close(ends[0]);
+    r = launches_create(&spawner->launches, err);
+    if (r != 0) {
         free(spawner);
         return r;
     }
-    spawner->socket = ends[0];
-    spawner->last = &spawner->first;
     *ret = spawner;
     return 0;
 }
 
-/* Waits for the launcher as long as it may linger, and then ends it. */
-static void
-reap(pid_t pid)
+int
+spawner_connect(struct spawner **ret, const char *address, struct error *err)
 {
-    struct pollfd entry = { .fd = (int)syscall(SYS_pidfd_open, pid, 0),
-                            .events = POLLIN };
-    int n;
+    CLEANUP(spawner_destroyp) struct spawner *spawner = calloc(1, sizeof *spawner);
+    int r;
 
-    do
-        n = entry.fd < 0 ? 0 : poll(&entry, 1, END_MS);
-    while (n < 0 && errno == EINTR);
-    if (n <= 0)
-        kill(pid, SIGKILL);
-    if (entry.fd >= 0)
-        close(entry.fd);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    if (spawner == NULL)
+        return -ENOMEM;
+    r = remote_create(&spawner->remote, address, err);
+    if (r != 0)
+        return r;
+    *ret = spawner;
+    spawner = NULL;
+    return 0;
 }
 
 void
@@ -382,70 +94,168 @@ spawner_destroy(struct spawner *spawner)
 {
     if (spawner == NULL)
         return;
-    while (spawner->first != NULL)
-        request_destroy(take(spawner, spawner->first->ticket));
-    loop_source_destroy(spawner->source);
-    if (spawner->socket >= 0)
-        close(spawner->socket);
-    reap(spawner->pid);
+    reserve_destroy(spawner->reserve);
+    zygotes_destroy(spawner->zygotes);
+    remote_destroy(spawner->remote);
+    launches_destroy(spawner->launches);
+    for (size_t i = 0; i < N_ELEMENTS(spawner->compiled); i++)
+        buffer_fini(&spawner->compiled[i]);
     free(spawner);
-}
-
-void
-spawner_destroyp(struct spawner **spawner)
-{
-    spawner_destroy(*spawner);
 }
 
 int
 spawner_pid(const struct spawner *spawner)
 {
-    return spawner->pid;
+    return spawner->launches == NULL ? 0 : launches_pid(spawner->launches);
 }
 
 int
 spawner_attach(struct spawner *spawner, struct loop *loop)
 {
-    int r;
-
     assert(spawner->loop == NULL);
-    r = loop_add_fd(&spawner->source, loop, spawner->socket, EPOLLIN, on_event, spawner);
-    if (r == 0)
-        spawner->loop = loop;
-    return r;
+    spawner->loop = loop;
+    return spawner->remote != NULL ? remote_attach(spawner->remote, loop)
+                                   : launches_attach(spawner->launches, loop);
 }
 
 int
-spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
-              const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
-              spawner_done_fn *fn, void *arg, uint64_t *ret_ticket, struct error *err)
+spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
+                 struct error *err)
 {
-    struct request *request = NULL;
+    int r = 0;
+
+    for (int role = 0; r == 0 && role <= SANDBOX_ROLE_ZYGOTE; role++) {
+        struct buffer *compiled = &spawner->compiled[role];
+
+        if (compiled->length > 0)
+            continue;
+        buffer_init(compiled, PROGRAM_BYTES_MAX);
+        r = sandbox_policy_compile(compiled, (enum sandbox_role)role, err);
+        spawner->programs.of_role[role] = buffer_slice(compiled);
+    }
+    *ret = &spawner->programs;
+    return r;
+}
+
+static void
+on_zygotes_changed(void *arg)
+{
+    struct spawner *spawner = arg;
+
+    reserve_wake(spawner->reserve);
+}
+
+int
+spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_fn *fn,
+                    void *arg)
+{
     int r;
 
-    assert(spawner->loop != NULL);
-    if (spawner->source == NULL)
-        return error_set(err, SPAWNER_E_GONE, "the launcher has ended");
-    if (spawner->pending_count >= SPAWNER_PENDING_MAX)
-        return error_set(err, SPAWNER_E_FULL, "%d contexts are being started already",
-                         SPAWNER_PENDING_MAX);
-    r = request_create(&request, spec, fds, zygote, err);
-    if (r != 0)
-        return r;
-    assert(request != NULL);
-    request->ticket = ++spawner->tickets;
-    request->fn = fn;
-    request->arg = arg;
-    append(spawner, request);
-    *ret_ticket = request->ticket;
-    r = send_more(spawner);
-    if (r < 0)
-        request_destroy(take(spawner, *ret_ticket));
+    assert(spawner->loop != NULL && spawner->remote == NULL && spawner->zygotes == NULL);
+    r = zygotes_create(&spawner->zygotes, spawner->loop, spawner->launches, fn, arg,
+                       on_zygotes_changed, spawner);
+    if (r == 0)
+        r = reserve_create(&spawner->reserve, spawner->loop, spawner->launches,
+                           spawner->zygotes, reserve);
     return r;
 }
 
 void
-spawner_cancel(struct spawner *spawner, uint64_t ticket)
+spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish)
 {
-    request_destroy(take(spawner, ticket));
+    if (spawner->zygotes == NULL || wish->zygote == NULL)
+        return;
+    (void)zygotes_find(spawner->zygotes, wish->zygote);
+    reserve_note(spawner->reserve, wish);
+}
+
+static int
+on_done(struct spawner_child *child, const struct error *err, void *arg)
+{
+    CLEANUP(order_destroyp) struct spawner_order *order = arg;
+
+    order->birth = NULL;
+    return order->fn(child, err, order->arg);
+}
+
+static int
+on_timer(void *arg)
+{
+    struct spawner_order *order = arg;
+
+    return on_done(&order->child, NULL, order);
+}
+
+/* By exec or by a fork, of the launcher's or the zygote's sandbox. */
+static int
+order_birth(struct spawner_order *order, const struct spawner_wish *wish,
+            struct error *err)
+{
+    struct spawner *spawner = order->spawner;
+    const struct zygote *zygote = NULL;
+    int r;
+
+    if (spawner->zygotes != NULL && wish->zygote != NULL) {
+        reserve_note(spawner->reserve, wish);
+        zygote = zygotes_find(spawner->zygotes, wish->zygote);
+    }
+    r = birth_begin(&order->birth, spawner->launches, wish->spec,
+                    zygote == NULL ? NULL : zygote_fds(zygote), on_done, order, err);
+    if (r == LAUNCHES_E_SPEC)
+        return SPAWNER_E_SPEC;
+    if (r == LAUNCHES_E_FULL)
+        return SPAWNER_E_FULL;
+    return r > 0 ? SPAWNER_E_GONE : r;
+}
+
+static int
+order_spare(struct spawner_order *order, const struct spawner_wish *wish)
+{
+    int r = loop_add_timer(&order->timer, order->spawner->loop, on_timer, order);
+
+    if (r == 0) {
+        reserve_note(order->spawner->reserve, wish);
+        loop_timer_arm(order->timer, 0);
+    }
+    return r;
+}
+
+int
+spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
+              const struct spawner_wish *wish, spawner_done_fn *fn, void *arg,
+              struct error *err)
+{
+    CLEANUP(order_destroyp) struct spawner_order *order = malloc(sizeof *order);
+    int r;
+
+    assert(spawner->loop != NULL);
+    if (order == NULL)
+        return -ENOMEM;
+    *order = (struct spawner_order){
+        .spawner = spawner, .child = SPAWNER_CHILD_NONE, .fn = fn, .arg = arg
+    };
+    if (spawner->remote != NULL)
+        r = remote_spawn(spawner->remote, wish, on_done, order, &order->ticket, err);
+    else if (spawner->zygotes != NULL && wish->zygote != NULL &&
+             reserve_take(spawner->reserve, wish, &order->child))
+        r = order_spare(order, wish);
+    else
+        r = order_birth(order, wish, err);
+    if (r != 0)
+        return r;
+    *ret = order;
+    order = NULL;
+    return 0;
+}
+
+void
+spawner_cancel(struct spawner_order *order)
+{
+    if (order == NULL)
+        return;
+    if (order->birth != NULL)
+        birth_cancel(order->birth);
+    else if (order->ticket != 0)
+        remote_cancel(order->spawner->remote, order->ticket);
+    order_destroy(order);
 }

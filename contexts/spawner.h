@@ -1,61 +1,95 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * spawner - the server's client of the launcher
+ * spawner - where interpreters come from
  *
- * The launcher is a process forked before the server has threads, keys or sockets. It
- * makes confined children on request; the server itself never forks again.
+ * A spawner of one's own forks the launcher, which starts children by exec; told to use
+ * zygotes, it has them forked from warm interpreters instead, and keeps a few ready. One
+ * that is connected asks a running server for the same.
  */
 #ifndef CONTEXTS_SPAWNER_H
 #define CONTEXTS_SPAWNER_H
 
-#include <stdint.h>
-
-#include "contexts/sandbox/sandbox.h"
+#include <stddef.h>
 
 struct error;
 struct loop;
+struct profile_programs;
 struct sandbox_spec;
 struct spawner; /* opaque */
+struct spawner_order; /* opaque: a child that was asked for */
 
-#define SPAWNER_PENDING_MAX 1024 /* requests without an answer */
-#define SPAWNER_SENT_MAX 16 /* of these, on their way; the others wait here */
+/* What is wanted; borrowed until return. */
+struct spawner_wish {
+    const struct sandbox_spec *spec;
+    const struct sandbox_spec *zygote; /* of the zygote that may fork it; NULL: by exec */
+};
 
-/* Once for each spawner_spawn that returned 0 and was not cancelled. ERR is NULL when the
- * child exists: then INIT_PIDFD is the caller's to close; what becomes of the child is
- * told on its control socket. Else there is no child, and ERR says why. Returns 0 or < 0,
- * as callbacks of the loop do. May spawn and cancel, but not destroy the spawner. */
-typedef int spawner_done_fn(int init_pidfd, const struct error *err, void *arg);
+/* A child in the making: whether it gets ready is told on its control socket. */
+struct spawner_child {
+    int init_pidfd;
+    int control; /* our end of init's control socket */
+    int out, err; /* read ends of its stdout and stderr, non-blocking */
+    int channel; /* our end of its frame channel */
+};
+
+#define SPAWNER_CHILD_NONE { -1, -1, -1, -1, -1 }
+
+/* Closes what is not -1. */
+void spawner_child_fini(struct spawner_child *child);
+
+/* Once for each spawner_spawn that returned 0 and was not cancelled, from the loop; the
+ * order is gone by then. CHILD is the receiver's, who sets to -1 what it keeps; or NULL,
+ * and ERR says why there is none. 0 or < 0, as callbacks of the loop. May spawn and
+ * cancel, but not destroy the spawner. */
+typedef int spawner_done_fn(struct spawner_child *child, const struct error *err,
+                            void *arg);
 
 /* Forks the launcher. Call it first in main: before threads, keys and other sockets. */
 int spawner_create(struct spawner **ret, struct error *err);
 
-/* Closes the socket, which ends the launcher, and reaps it; blocks until then, two
- * seconds at most. Destroy the contexts before. Calls nobody. NULL is allowed. */
-void spawner_destroy(struct spawner *spawner);
-void spawner_destroyp(struct spawner **spawner);
-
-/* The launcher's process id, for a person. */
-int spawner_pid(const struct spawner *spawner);
-
-/* Lets LOOP (borrowed, outlives the spawner) read the launcher's answers. Call it once,
- * before spawner_spawn. */
-int spawner_attach(struct spawner *spawner, struct loop *loop);
-
 enum {
     SPAWNER_E_SPEC = 1, /* the spec is out of bounds; see ERR */
-    SPAWNER_E_GONE, /* the launcher has ended */
-    SPAWNER_E_FULL /* SPAWNER_PENDING_MAX requests wait, or there are no more fds */
+    SPAWNER_E_GONE, /* the launcher has ended, or the server; or there is none */
+    SPAWNER_E_FULL /* too many requests wait, or there are no more fds */
 };
 
-/* Sends the request; FDS and those of ZYGOTE (NULL: the runner is started by exec) are
- * borrowed until return. FN is called later from the loop. The
- * ticket names the request for spawner_cancel. */
-int spawner_spawn(struct spawner *spawner, const struct sandbox_spec *spec,
-                  const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
-                  spawner_done_fn *fn, void *arg, uint64_t *ret_ticket,
+/* Asks the server that listens at ADDRESS, the path of its socket, and is of the same
+ * user. 0, SPAWNER_E_GONE, < 0. */
+int spawner_connect(struct spawner **ret, const char *address, struct error *err);
+
+/* The launcher and all zygotes end, with the contexts that those have made; blocks until
+ * the launcher has ended, two seconds at most. Calls nobody. NULL is allowed. */
+void spawner_destroy(struct spawner *spawner);
+
+/* The launcher's process id, for a person; 0: not ours. */
+int spawner_pid(const struct spawner *spawner);
+
+/* Lets LOOP (borrowed, outlives the spawner) work for it. Call it once, before the
+ * others. */
+int spawner_attach(struct spawner *spawner, struct loop *loop);
+
+/* Compiled when they are first asked for. Borrowed, valid as long as the spawner. */
+int spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
+                     struct error *err);
+
+/* TEXT: one line for the log on a zygote: that it is ready, why it is not. */
+typedef void spawner_told_fn(const char *text, void *arg);
+
+/* From now on wishes with a zygote get their child by its fork, once it is ready; until
+ * then, and when it cannot be had, by exec. RESERVE children are kept ready for each of
+ * the last few kinds of wishes. Not for one that is connected: the server decides. */
+int spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_fn *fn,
+                        void *arg);
+
+/* Starts the zygote of WISH, and its reserve, ahead of the first child. */
+void spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish);
+
+/* *RET is for spawner_cancel alone. */
+int spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
+                  const struct spawner_wish *wish, spawner_done_fn *fn, void *arg,
                   struct error *err);
 
-/* FN of that request will not be called. Unknown tickets are ignored. */
-void spawner_cancel(struct spawner *spawner, uint64_t ticket);
+/* FN will not be called. NULL is allowed. */
+void spawner_cancel(struct spawner_order *order);
 
 #endif

@@ -78,15 +78,12 @@ static int
 make_context(struct kernel *kernel, struct error *err)
 {
     const struct kernel_options *options = kernel->options;
-    const char *session = getenv("JPY_SESSION_NAME");
-    CLEANUP(freep) char *variable = NULL;
-    const char *env[] = { NULL, NULL };
     struct context_options wish = {
         .runtime = options->runtime,
         .spawner = options->spawner,
         .interpreter = options->environment->interpreter,
         .directory = options->directory,
-        .env = env,
+        .session = getenv("JPY_SESSION_NAME"), /* the notebook's path */
         .mounts = options->environment->mounts,
         .network = options->network,
         .limits = context_limits_notebook(),
@@ -96,11 +93,6 @@ make_context(struct kernel *kernel, struct error *err)
     };
     int r;
 
-    if (session != NULL) {
-        if (asprintf(&variable, "JPY_SESSION_NAME=%s", session) < 0)
-            return -ENOMEM;
-        env[0] = variable;
-    }
     r = context_create(&kernel->context, options->loop, &wish, err);
     return r > 0 ? KERNEL_E_START : r;
 }

@@ -17,6 +17,7 @@
 
 #include "contexts/context.h"
 #include "contexts/runtime.h"
+#include "contexts/sandbox/policy.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "tests/contexts/confined.h"
@@ -53,6 +54,8 @@ static const struct {
     { "runtime/runner", "#!/bin/sh\necho runner\n" },
 };
 
+#define PROGRAM_BYTES_MAX ((size_t)64 * 1024)
+
 struct fixture {
     char root[64];
     struct runtime runtime;
@@ -60,6 +63,8 @@ struct fixture {
     char *env[4];
     char *mounts[4];
     struct context_options options;
+    struct buffer program; /* of either role: what it forbids is tested elsewhere */
+    struct profile_programs programs;
     struct error err;
     char *output;
 };
@@ -128,6 +133,10 @@ setup(void **state)
                                            .directory = strdup(at(f, "home/project")),
                                            .limits = context_limits_notebook() };
     assert_int_equal(setenv("HOME", at(f, "home"), 1), 0);
+    buffer_init(&f->program, PROGRAM_BYTES_MAX);
+    assert_int_equal(sandbox_policy_compile(&f->program, SANDBOX_ROLE_RUNNER, NULL), 0);
+    for (size_t i = 0; i < N_ELEMENTS(f->programs.of_role); i++)
+        f->programs.of_role[i] = buffer_slice(&f->program);
     *state = f;
     return 0;
 }
@@ -143,6 +152,7 @@ teardown(void **state)
     free(f->runtime.folder);
     free((char *)(uintptr_t)f->options.directory);
     free(f->output);
+    buffer_fini(&f->program);
     free(f);
     return 0;
 }
@@ -162,7 +172,7 @@ make(struct fixture *f)
     int r;
 
     f->err = (struct error){ 0 };
-    r = profile_create(&profile, &f->options, &f->err);
+    r = profile_create(&profile, &f->options, &f->programs, &f->err);
     assert_int_equal(r != 0, f->err.text[0] != '\0');
     profile_destroy(profile);
     return r;
@@ -175,7 +185,7 @@ shell(struct fixture *f, const char *script)
     struct profile *profile;
 
     f->argv[2] = text(script);
-    assert_int_equal(profile_create(&profile, &f->options, &f->err), 0);
+    assert_int_equal(profile_create(&profile, &f->options, &f->programs, &f->err), 0);
     confined_run(profile_spec(profile), f->output, OUTPUT_BYTES);
     profile_destroy(profile);
     return f->output;
@@ -420,7 +430,6 @@ test_no_variable_passes_that_is_not_listed(void **state)
         "SHELL",
         "TMPDIR",
         "XDG_CACHE_HOME",
-        "JPY_SESSION_NAME",
         "OMP_NUM_THREADS",
         "PIP_DISABLE_PIP_VERSION_CHECK",
     };
@@ -435,7 +444,6 @@ test_no_variable_passes_that_is_not_listed(void **state)
     free(kept);
     setenv("LC_ALL", "de_DE.UTF-8", 1);
     setenv("TZ", "UTC", 1);
-    setenv("JPY_SESSION_NAME", "x.ipynb", 1);
     setenv("OMP_NUM_THREADS", "1", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     setenv("JUPYTER_TOKEN", "secret", 1);
@@ -444,7 +452,7 @@ test_no_variable_passes_that_is_not_listed(void **state)
     setenv("LANGX", "secret", 1);
     setenv("PYTHONPATH", "secret", 1);
     setenv("LD_PRELOAD_", "secret", 1);
-    assert_int_equal(profile_create(&profile, &f->options, NULL), 0);
+    assert_int_equal(profile_create(&profile, &f->options, &f->programs, NULL), 0);
     env = profile_spec(profile)->env;
     for (size_t i = 0; env[i] != NULL; i++) {
         bool is_listed = false;
@@ -473,7 +481,7 @@ test_the_runtime_and_then_the_options_replace_variables(void **state)
     f->env[1] = text("TERM=dumb");
     f->env[2] = text("WHERE={runtime}/x");
     f->options.env = env;
-    assert_int_equal(profile_create(&profile, &f->options, NULL), 0);
+    assert_int_equal(profile_create(&profile, &f->options, &f->programs, NULL), 0);
     assert_string_equal(find_variable(profile, "PAGER"), "mine");
     assert_string_equal(find_variable(profile, "TERM"), "dumb");
     assert_string_equal(find_variable(profile, "WHERE"), at(f, "runtime/x"));
@@ -554,7 +562,7 @@ test_the_interpreter_is_in_argv_and_first_in_path(void **state)
     f->runtime.interpreter = text("python3");
     f->options.interpreter = at(f, "home/.pyenv/3/python");
     f->options.mounts = mounts;
-    assert_int_equal(profile_create(&profile, &f->options, NULL), 0);
+    assert_int_equal(profile_create(&profile, &f->options, &f->programs, NULL), 0);
     assert_string_equal(profile_spec(profile)->argv[0], at(f, "home/.pyenv/3/python"));
     assert_string_equal(profile_spec(profile)->argv[1], at(f, "runtime/runner"));
     assert_ptr_equal(strstr(find_variable(profile, "PATH"), at(f, "home/.pyenv/3:")),

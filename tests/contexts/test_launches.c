@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The real launcher and the real sandbox; /bin/sh is the confined program. */
-#include "contexts/spawner.h"
+#include "contexts/launches.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -60,7 +60,7 @@ struct child {
 
 struct fixture {
     struct loop *loop;
-    struct spawner *spawner;
+    struct launches *launches;
     struct buffer program;
     int done; /* calls of on_done */
     int result; /* of on_done */
@@ -72,9 +72,9 @@ setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
 
     assert_non_null(f);
-    assert_int_equal(spawner_create(&f->spawner, NULL), 0);
+    assert_int_equal(launches_create(&f->launches, NULL), 0);
     assert_int_equal(loop_create(&f->loop), 0);
-    assert_int_equal(spawner_attach(f->spawner, f->loop), 0);
+    assert_int_equal(launches_attach(f->launches, f->loop), 0);
     buffer_init(&f->program, 1 << 20);
     assert_int_equal(sandbox_policy_compile(&f->program, SANDBOX_ROLE_RUNNER, NULL), 0);
     *state = f;
@@ -86,7 +86,7 @@ teardown(void **state)
 {
     struct fixture *f = *state;
 
-    spawner_destroy(f->spawner);
+    launches_destroy(f->launches);
     loop_destroy(f->loop);
     buffer_fini(&f->program);
     free(f);
@@ -163,8 +163,8 @@ child_start(struct child *child, struct fixture *f, const char *script)
     int theirs[SANDBOX_FD_COUNT], r;
 
     child_init(child, f, theirs);
-    r = spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, child, &child->ticket,
-                      NULL);
+    r = launches_spawn(f->launches, &spec, theirs, NULL, on_done, child, &child->ticket,
+                       NULL);
     close_all(theirs);
     if (r != 0)
         close_all(child->ours);
@@ -249,8 +249,8 @@ test_what_fails_inside_is_told_by_init(void **state)
     struct child child;
 
     child_init(&child, f, theirs);
-    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, &child,
-                                   &child.ticket, NULL),
+    assert_int_equal(launches_spawn(f->launches, &spec, theirs, NULL, on_done, &child,
+                                    &child.ticket, NULL),
                      0);
     close_all(theirs);
     wait_for_done(f, 1);
@@ -273,9 +273,9 @@ test_a_spec_out_of_bounds_is_refused_at_once(void **state)
     struct child child;
 
     child_init(&child, f, theirs);
-    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done, &child,
-                                   &child.ticket, &err),
-                     SPAWNER_E_SPEC);
+    assert_int_equal(launches_spawn(f->launches, &spec, theirs, NULL, on_done, &child,
+                                    &child.ticket, &err),
+                     LAUNCHES_E_SPEC);
     assert_non_null(strstr(err.text, "absolute path"));
     close_all(theirs);
     child_fini(&child);
@@ -288,16 +288,16 @@ test_signals_for_the_server_do_not_end_the_launcher_and_children_take_them(void 
     struct control_report report;
     struct child child;
 
-    kill(spawner_pid(f->spawner), SIGINT);
-    kill(spawner_pid(f->spawner), SIGTERM);
-    kill(spawner_pid(f->spawner), SIGHUP);
+    kill(launches_pid(f->launches), SIGINT);
+    kill(launches_pid(f->launches), SIGTERM);
+    kill(launches_pid(f->launches), SIGHUP);
     assert_int_equal(child_start(&child, f, "kill -INT $$; exit 0"), 0);
     wait_for_done(f, 1);
     assert_int_equal(next_report(&child).kind, CONTROL_STARTED);
     report = next_report(&child);
     assert_true(WIFSIGNALED(report.status));
     assert_int_equal(WTERMSIG(report.status), SIGINT);
-    assert_int_not_equal(getsid(spawner_pid(f->spawner)), getsid(0));
+    assert_int_not_equal(getsid(launches_pid(f->launches)), getsid(0));
     child_fini(&child);
 }
 
@@ -305,20 +305,20 @@ static void
 test_the_end_of_the_launcher_is_told_to_every_request(void **state)
 {
     struct fixture *f = *state;
-    struct child children[3 * SPAWNER_SENT_MAX], late;
+    struct child children[3 * LAUNCHES_SENT_MAX], late;
 
-    kill(spawner_pid(f->spawner), SIGSTOP);
+    kill(launches_pid(f->launches), SIGSTOP);
     for (size_t i = 0; i < N_ELEMENTS(children); i++)
         assert_int_equal(child_start(&children[i], f, "exit 0"), 0);
-    spawner_cancel(f->spawner, children[0].ticket);
-    kill(spawner_pid(f->spawner), SIGKILL);
+    launches_cancel(f->launches, children[0].ticket);
+    kill(launches_pid(f->launches), SIGKILL);
     wait_for_done(f, N_ELEMENTS(children) - 1);
     for (size_t i = 0; i < N_ELEMENTS(children); i++) {
         assert_int_equal(children[i].calls, i == 0 ? 0 : 1);
-        assert_int_equal(children[i].code, i == 0 ? 0 : SPAWNER_E_GONE);
+        assert_int_equal(children[i].code, i == 0 ? 0 : LAUNCHES_E_GONE);
         child_fini(&children[i]);
     }
-    assert_int_equal(child_start(&late, f, "exit 0"), SPAWNER_E_GONE);
+    assert_int_equal(child_start(&late, f, "exit 0"), LAUNCHES_E_GONE);
 }
 
 static void
@@ -338,17 +338,17 @@ static void
 test_cancelled_requests_are_not_answered(void **state)
 {
     struct fixture *f = *state;
-    struct child children[2 * SPAWNER_SENT_MAX];
+    struct child children[2 * LAUNCHES_SENT_MAX];
     size_t count = N_ELEMENTS(children);
 
-    kill(spawner_pid(f->spawner), SIGSTOP);
+    kill(launches_pid(f->launches), SIGSTOP);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(child_start(&children[i], f, "exit 0"), 0);
     for (size_t i = 0; i < count; i += 2) /* some are on their way, others are not */
-        spawner_cancel(f->spawner, children[i].ticket);
-    spawner_cancel(f->spawner, 0);
-    spawner_cancel(f->spawner, UINT64_MAX);
-    kill(spawner_pid(f->spawner), SIGCONT);
+        launches_cancel(f->launches, children[i].ticket);
+    launches_cancel(f->launches, 0);
+    launches_cancel(f->launches, UINT64_MAX);
+    kill(launches_pid(f->launches), SIGCONT);
     wait_for_done(f, (int)count / 2);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(children[i].calls, i % 2);
@@ -363,7 +363,7 @@ on_done_cancel(int pidfd, const struct error *err, void *arg)
 {
     struct child *pair = arg;
 
-    spawner_cancel(pair[0].fixture->spawner, pair[1].ticket);
+    launches_cancel(pair[0].fixture->launches, pair[1].ticket);
     return on_done(pidfd, err, &pair[0]);
 }
 
@@ -376,14 +376,14 @@ test_a_callback_may_cancel_and_spawn(void **state)
     struct child pair[2];
     int theirs[SANDBOX_FD_COUNT];
 
-    kill(spawner_pid(f->spawner), SIGSTOP);
+    kill(launches_pid(f->launches), SIGSTOP);
     child_init(&pair[0], f, theirs);
-    assert_int_equal(spawner_spawn(f->spawner, &spec, theirs, NULL, on_done_cancel, pair,
-                                   &pair[0].ticket, NULL),
+    assert_int_equal(launches_spawn(f->launches, &spec, theirs, NULL, on_done_cancel,
+                                    pair, &pair[0].ticket, NULL),
                      0);
     close_all(theirs);
     assert_int_equal(child_start(&pair[1], f, "exit 0"), 0);
-    kill(spawner_pid(f->spawner), SIGKILL);
+    kill(launches_pid(f->launches), SIGKILL);
     wait_for_done(f, 1);
     assert_int_equal(pair[1].calls, 0);
     child_fini(&pair[0]);
@@ -394,20 +394,20 @@ static void
 test_requests_have_a_bound(void **state)
 {
     struct fixture *f = *state;
-    struct child *children = calloc(SPAWNER_PENDING_MAX + 1, sizeof *children);
+    struct child *children = calloc(LAUNCHES_PENDING_MAX + 1, sizeof *children);
     size_t count = 0;
     int r = 0;
 
     assert_non_null(children);
-    kill(spawner_pid(f->spawner), SIGSTOP);
-    while (r == 0 && count <= SPAWNER_PENDING_MAX) {
+    kill(launches_pid(f->launches), SIGSTOP);
+    while (r == 0 && count <= LAUNCHES_PENDING_MAX) {
         r = child_start(&children[count], f, "exit 0");
         if (r == 0)
             child_fini(&children[count++]);
     }
-    assert_int_equal(r, SPAWNER_E_FULL);
-    assert_in_range(count, SPAWNER_SENT_MAX + 1, SPAWNER_PENDING_MAX);
-    kill(spawner_pid(f->spawner), SIGKILL);
+    assert_int_equal(r, LAUNCHES_E_FULL);
+    assert_in_range(count, LAUNCHES_SENT_MAX + 1, LAUNCHES_PENDING_MAX);
+    kill(launches_pid(f->launches), SIGKILL);
     wait_for_done(f, (int)count);
     free(children);
 }
@@ -418,10 +418,10 @@ test_destroy_ends_even_a_launcher_that_does_not_answer(void **state)
     struct fixture *f = *state;
     struct child child;
 
-    kill(spawner_pid(f->spawner), SIGSTOP);
+    kill(launches_pid(f->launches), SIGSTOP);
     assert_int_equal(child_start(&child, f, "exit 0"), 0);
-    spawner_destroy(f->spawner);
-    f->spawner = NULL;
+    launches_destroy(f->launches);
+    f->launches = NULL;
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
     assert_int_equal(child.calls, 0);
@@ -464,7 +464,7 @@ test_many_children_leave_no_process_and_no_fd(void **state)
 {
     struct fixture *f = *state;
     static struct child children[MANY];
-    pid_t launcher = spawner_pid(f->spawner);
+    pid_t launcher = launches_pid(f->launches);
     size_t our_fds;
 
     assert_int_equal(child_start(&children[0], f, "exit 0"), 0);
