@@ -12,16 +12,29 @@ import pytest
 from tests.runtimes import framelib
 
 StartRunner = Callable[..., framelib.Runner]
+Source = list[str] | framelib.Zygote
+
+
+@pytest.fixture(scope="session", params=["exec", "fork"])
+def source(request: pytest.FixtureRequest) -> Iterator[Source]:
+    """Where runners come from. Whatever it is, they are the same."""
+    if request.param == "exec":
+        yield framelib.python_argv()
+        return
+    zygote = framelib.Zygote()
+    assert zygote.said["ready"], zygote.said
+    yield zygote
+    assert zygote.close() == 0
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[StartRunner]:
+def start(source: Source, tmp_path: Path) -> Iterator[StartRunner]:
     """Starts runners that end with the test; each has said hello."""
     runners: list[framelib.Runner] = []
 
     def start_one(**options: Any) -> framelib.Runner:
         options.setdefault("cwd", tmp_path)
-        runner = framelib.Runner(framelib.python_argv(), **options)
+        runner = framelib.Runner(source, **options)
         runners.append(runner)
         runner.hello()
         return runner
@@ -38,9 +51,11 @@ def runner(start: StartRunner) -> framelib.Runner:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[framelib.Runner]:
+def shared(
+    source: Source, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[framelib.Runner]:
     """One runner for all tests of a file: they may not depend on its variables."""
-    runner = framelib.Runner(framelib.python_argv(), cwd=tmp_path_factory.mktemp("cwd"))
+    runner = framelib.Runner(source, cwd=tmp_path_factory.mktemp("cwd"))
     runner.hello()
     yield runner
     runner.close()

@@ -9,6 +9,7 @@ there is anything that the markers do not allow.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import secrets
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ NUMBERS = {name: number for number, name in enumerate(TYPES, 1)}
 FLAG_STDERR, FLAG_ERROR, FLAG_INTERRUPTED = 1, 2, 4
 _HEAD = struct.Struct("<BBHIQQIIIIII")
 _CHANNEL_FD = 3
+_PR_SET_CHILD_SUBREAPER = 36
 TIMEOUT_SECONDS = 60.0
 
 
@@ -237,15 +240,88 @@ class Outcome:
         return bool(self.reply.flags & FLAG_INTERRUPTED)
 
 
+class _Fork:
+    """A process that a zygote has made: what is used of a Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._pidfd = os.pidfd_open(pid)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status; negative: the signal that ended it."""
+        if self.returncode is None:
+            if not select.select([self._pidfd], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0)
+            status = os.waitpid(self.pid, 0)[1]
+            self.returncode = os.waitstatus_to_exitcode(status)
+            os.close(self._pidfd)
+        return self.returncode
+
+
+class Zygote:
+    """A zygote whose runners are plain forks, adopted by this process."""
+
+    def __init__(
+        self,
+        *,
+        interpreter: str | None = None,
+        env: dict[str, str] | None = None,
+        preload: Sequence[str] = ("numpy", "pandas", "matplotlib.pyplot"),
+    ) -> None:
+        _adopt_orphans()
+        self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        environment = dict(os.environ if env is None else env)
+        environment["CELLWALL_PRELOAD"] = ",".join(preload)
+        argv = python_argv(interpreter, "zygote")
+        forkserver = Path(__file__).with_name("forkserver.py")
+        argv[2] = argv[2].replace(
+            "import cellwall_runner",
+            f"import runpy; runpy.run_path({str(forkserver)!r}); import cellwall_runner",
+        )
+        self.process = _spawn(argv, theirs, [1, 2], None, environment)
+        theirs.close()
+        self.said = json.loads(self.socket.recv(1 << 16))
+
+    def fork(
+        self,
+        channel: socket.socket,
+        outputs: Sequence[int],
+        cwd: Path | str | None,
+        env: dict[str, str] | None,
+    ) -> _Fork:
+        """A runner with these fds, as _spawn starts one."""
+        variables = os.environ if env is None else env
+        request = {
+            "cwd": str(cwd or os.getcwd()),
+            "env": [f"{name}={value}" for name, value in variables.items()],
+        }
+        with open(os.devnull) as null:
+            fds = [null.fileno(), *outputs, channel.fileno()]
+            socket.send_fds(self.socket, [json.dumps(request).encode()], fds)
+        return _Fork(int(self.socket.recv(64)))
+
+    def close(self) -> int:
+        """Ends it; its runners live on."""
+        self.socket.close()
+        return self.process.wait(TIMEOUT_SECONDS)
+
+
+def _adopt_orphans() -> None:
+    assert ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
 class Runner:
     """A runner process and the server's end of its channel."""
 
     def __init__(
         self,
-        argv: Sequence[str],
+        source: Sequence[str] | Zygote,
         *,
         cwd: Path | str | None = None,
         env: dict[str, str] | None = None,
+        configure: dict[str, Any] | None = None,
+        late: bool = False,
     ) -> None:
         nonce = secrets.token_bytes(16)
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -254,7 +330,8 @@ class Runner:
         for fd, (ours, _) in enumerate(pipes, 1):
             os.set_blocking(ours, False)
             self._pipes.append(_Pipe(fd, ours, nonce))
-        self.process = _spawn(argv, theirs, [pipe[1] for pipe in pipes], cwd, env)
+        make = source.fork if isinstance(source, Zygote) else partial(_spawn, source)
+        self.process = make(theirs, [pipe[1] for pipe in pipes], cwd, env)
         theirs.close()
         for _, end in pipes:
             os.close(end)
@@ -264,13 +341,18 @@ class Runner:
         self._sequence = 0
         self._number = 0
         self.count = 0
-        self.send(
-            Frame(
-                "configure",
-                0,
-                {"nonce": nonce.hex(), "frame_version": VERSION, "runtime": "python"},
-            )
-        )
+        self._configuration = {
+            "nonce": nonce.hex(),
+            "frame_version": VERSION,
+            "runtime": "python",
+            **(configure or {}),
+        }
+        if not late:
+            self.configure()
+
+    def configure(self) -> None:
+        """Sends what a runner waits for before its hello."""
+        self.send(Frame("configure", 0, self._configuration))
 
     # Frames.
 
@@ -475,12 +557,12 @@ def runtimes_folder() -> Path:
     )
 
 
-def python_argv(interpreter: str | None = None) -> list[str]:
-    """The command of the Python runtime's descriptor."""
+def python_argv(interpreter: str | None = None, kind: str = "argv") -> list[str]:
+    """A command of the Python runtime's descriptor."""
     folder = runtimes_folder() / "python"
     named = interpreter or os.environ.get("CELLWALL_TEST_PYTHON", sys.executable)
     document = json.loads((folder / "runtime.json").read_text())
     return [
         word.replace("{interpreter}", named).replace("{runtime}", str(folder))
-        for word in document["argv"]
+        for word in document[kind]
     ]

@@ -23,6 +23,11 @@ class CellCompiler(CachingCompiler):
 
     _folder = ""
 
+    @classmethod
+    def forget_folder(cls) -> None:
+        """For a fork that goes on as the runner: its cells get a folder of their own."""
+        CellCompiler._folder = ""
+
     def get_code_name(self, raw_code: Any, transformed_code: Any, number: Any) -> str:
         # Once: neither a forked child nor a changed TMPDIR should rename cells.
         if not CellCompiler._folder:

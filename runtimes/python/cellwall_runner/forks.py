@@ -23,6 +23,12 @@ def _enter_child() -> None:
     is_child = True
 
 
+def become_runner() -> None:
+    """This fork is not user code's: it goes on as the runner."""
+    global is_child
+    is_child = False
+
+
 def install() -> None:
     """Notices forks made by `os.fork` and `multiprocessing`."""
     os.register_at_fork(after_in_child=_enter_child)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from typing import Any, Callable
@@ -27,6 +28,9 @@ from . import (
 )
 from .zmqshell import make_shell
 
+_MAY_COMPUTE = re.compile(r"import|exec|load|run|%")
+"""In a cell that can be the first to use a library, by whatever way."""
+
 _TYPES_KEY = "_jupyter_types_experimental"
 
 Reply = dict[str, Any]
@@ -42,6 +46,8 @@ class Kernel:
         self.hello = _hello()
         self.shell = make_shell()
         self.shell.kernel = self
+        self.release_threads: Callable[[], None] | None = None
+        """Lets libraries have more than one thread, if they have not yet."""
         self.comm_manager = comms.install(self)
         self._handlers: dict[int, tuple[str, Callable[[requests.Request], Any]]] = {
             _cellwall.EXECUTE_REQUEST: ("execute_request", self._execute),
@@ -131,6 +137,9 @@ class Kernel:
         asked = request.content
         silent = bool(asked.get("silent", False))
         inputs.asker = request if asked.get("allow_stdin", False) else None
+        if self.release_threads is not None and _MAY_COMPUTE.search(asked["code"]):
+            self.release_threads()
+            self.release_threads = None
         self.shell.payload_manager.clear_payload()
         failure = await self.shell.run_request(
             asked["code"],

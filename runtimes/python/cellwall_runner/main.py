@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Callable
 
 import _cellwall  # while the runtime's folder is on sys.path
 
@@ -75,34 +75,31 @@ def prepare() -> Kernel:
     return kernel
 
 
-def serve(kernel: Kernel) -> None:
-    """Serves the server on fd 3 until it ends the conversation."""
+def serve(kernel: Kernel, get_set: Callable[[], None] | None = None) -> None:
+    """Serves the server on fd 3 until it ends the conversation. GET_SET is for what is
+    left to do between the hello and the first request."""
     configure = json.loads(_cellwall.connect())
-    session = configure.get("session") or os.environ.get("JPY_SESSION_NAME")
-    if session is not None:
-        kernel.shell.name_session(str(session))
-    # Not before: the hello must be the first frame, and warnings so far go out raw.
-    kernel.streams.install()
     _cellwall.send(_cellwall.HELLO, 0, kernel.hello)
-    kernel.loop.run(kernel.serve())
-
-
-def settle(kernel: Kernel) -> None:
-    """Finds modules where the context is, rather than where the zygote was."""
+    if get_set is not None:
+        get_set()
     sys.path.insert(0, "")
     _find_what_pip_installs()
     kernel.shell.enter_directory()
+    session = configure.get("session") or os.environ.get("JPY_SESSION_NAME")
+    if session:
+        kernel.shell.name_session(str(session))
+    # Not before: the hello must be the first frame, and warnings so far go out raw.
+    kernel.streams.install()
+    kernel.loop.run(kernel.serve())
 
 
 def main() -> None:
     """The runner, started by exec."""
-    kernel = prepare()
-    settle(kernel)
-    serve(kernel)
+    serve(prepare())
 
 
 def zygote() -> None:
     """The zygote; see there."""
     from . import zygote as process
 
-    process.main()
+    process.run()

@@ -57,7 +57,8 @@ class Request:
 
 _context: contextvars.ContextVar[Request] = contextvars.ContextVar("cellwall_request")
 _thread = threading.local()
-_last = Request("", 0, 0, b"", b"", b"", [])
+_nobodys = Request("", 0, 0, b"", b"", b"", [])
+_last = _nobodys
 
 
 def current() -> Request:
@@ -73,6 +74,12 @@ def begin(request: Request) -> None:
     global _last
     _last = request
     _context.set(request)
+
+
+def forget() -> None:
+    """Makes what runs now nobody's."""
+    global _last
+    _last = _nobodys
 
 
 def _run_for(

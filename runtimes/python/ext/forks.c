@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtimes/python/ext/forks.h"
 
+#include <signal.h>
+
 #include "contexts/sandbox/join.h"
 #include "protocol/error.h"
 #include "runtimes/lib/runner.h"
@@ -20,13 +22,34 @@ list_of_strings(const char *const *strings)
     return list;
 }
 
+/* What the interpreter does on which signal. A runner's confinement forgets all that its
+ * spawner has set, but this is the runner's own. */
+static struct sigaction actions[NSIG];
+
+static void
+before(void)
+{
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, NULL, &actions[i]);
+    PyOS_BeforeFork();
+}
+
+static void
+after_in_runner(void)
+{
+    for (int i = 1; i < NSIG; i++)
+        if (actions[i].sa_handler != SIG_DFL) /* a union with the other kind of handler */
+            sigaction(i, &actions[i], NULL);
+    PyOS_AfterFork_Child();
+}
+
 PyObject *
 forks_serve(PyObject *module, PyObject *unused)
 {
     const struct sandbox_join_hooks hooks = {
-        .before = PyOS_BeforeFork,
+        .before = before,
         .after_in_zygote = PyOS_AfterFork_Parent,
-        .after_in_runner = PyOS_AfterFork_Child,
+        .after_in_runner = after_in_runner,
     };
     struct sandbox_spec_copy copy;
     struct error err = { 0 };

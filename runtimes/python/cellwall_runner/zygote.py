@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: MIT
+"""The zygote: a process that has everything ready and forks runners.
+
+On fd 3 it says once what it has, and then C code takes requests from there. A fork comes
+back from that call in its own sandbox, with fds 0 to 3 as a runner finds them, and goes
+on as if it had just been started.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import sys
+from typing import Any
+
+import _cellwall
+
+from . import blas, environment, forks, main, preload, rehearsal
+from .kernel import Kernel
+
+_SOCKET = 3
+_FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_ANSWER_BYTES_MAX = 64 * 1024
+_PRELOAD = "CELLWALL_PRELOAD"  # names of modules, with commas between
+_LEFT_OUT = "CELLWALL_LEFT_OUT"  # JSON, from a life that they have spoiled: [name, why]
+_ROUNDS = 20
+_SIZE_CLASSES = range(16, 513, 16)
+_FILLERS = 500
+
+_fillers: list[bytes] = []
+
+
+def _tell(answer: dict[str, Any]) -> None:
+    text = json.dumps(answer).encode()
+    while len(text) > _ANSWER_BYTES_MAX:
+        longest = max(answer, key=lambda name: len(json.dumps(answer[name])))
+        answer[longest] = answer[longest][: len(answer[longest]) // 2]
+        text = json.dumps(answer).encode()
+    os.write(_SOCKET, text)
+
+
+def _start_without(name: str, why: str, wanted: list[str], left_out: list[Any]) -> None:
+    """Begins again: module NAME cannot be taken out of this process."""
+    os.environ[_PRELOAD] = ",".join(one for one in wanted if one != name)
+    os.environ[_LEFT_OUT] = json.dumps([*left_out, [name, why]])
+    os.set_inheritable(_SOCKET, True)
+    with open("/proc/self/cmdline", "rb") as file:
+        argv = file.read().split(b"\0")[:-1]
+    os.execv(sys.executable, argv)
+
+
+def _preload(kernel: Kernel, left_out: list[Any]) -> list[str]:
+    """Imports what is wanted, each so that it can be told which one is unfit."""
+    wanted = [name for name in os.environ.pop(_PRELOAD, "").split(",") if name]
+    loaded = []
+
+    def run_cell(code: str) -> None:
+        rehearsal.play(kernel, [rehearsal.cell(code)])
+
+    for name in filter(preload.is_there, wanted):
+        try:
+            why = preload.load(name, run_cell)
+        except preload.UnfitError as error:
+            _start_without(name, str(error), wanted, left_out)
+        if why is None:
+            loaded.append(name)
+        else:
+            left_out.append([name, why])
+    return loaded
+
+
+def _watched() -> list[str]:
+    """What tells by its time of change that the environment is no longer this one."""
+    names = [path for path in sys.path if path]
+    names.append(os.path.join(sys.prefix, "pyvenv.cfg"))
+    names.extend((sys.executable, os.path.realpath(sys.executable)))
+    return [
+        name
+        for name in dict.fromkeys(map(os.path.abspath, names))
+        if os.path.exists(name)
+    ]
+
+
+def _settle_memory() -> None:
+    """Leaves as little as possible that forks would write to."""
+    gc.collect()
+    for size in _SIZE_CLASSES:
+        # New objects go to fresh memory, rather than between those that are shared.
+        length = size - sys.getsizeof(b"")
+        _fillers.extend(bytes(max(length, 2)) for _ in range(_FILLERS))
+    gc.freeze()
+
+
+def _close_devnull() -> None:
+    """Older IPython keeps it open and has no use for it."""
+    from IPython.utils import io
+
+    if hasattr(io, "devnull"):
+        io.devnull.close()
+
+
+def _check() -> None:
+    if preload.count_threads() > 1:
+        sys.exit("the Python zygote has more than one thread")
+    others = sorted(preload.open_fds() - {0, 1, 2, _SOCKET})
+    if others:
+        names = ", ".join(os.readlink(f"/proc/self/fd/{fd}") for fd in others)
+        sys.exit(f"the Python zygote has files open that its forks would share: {names}")
+
+
+class _Zygote:
+    """What there is before the fork."""
+
+    def __init__(self) -> None:
+        self._left_out = json.loads(os.environ.pop(_LEFT_OUT, "[]"))
+        blas.restrain()
+        self._kernel = main.prepare()
+        _close_devnull()
+        before = environment.top_names(sys.modules)
+        self._loaded = _preload(self._kernel, self._left_out)
+        self._packages = environment.top_names(sys.modules) - before
+        self._state = rehearsal.State(self._kernel)
+        for _ in range(_ROUNDS):
+            rehearsal.play(self._kernel, rehearsal.ALL, self._state)
+        self._state.forget_process()
+        self._setters = blas.find_setters()
+        self._kernel.loop.release_fds()
+        _check()
+        _settle_memory()
+
+    def describe(self) -> dict[str, Any]:
+        """What is told to who has started it."""
+        return {
+            "ready": True,
+            "left_out": self._left_out,
+            "preloaded": self._loaded,
+            "paths": _watched(),
+        }
+
+    def live(self, variables: list[str]) -> None:
+        """The life of a fork, with VARIABLES as its environment."""
+        forks.become_runner()
+        changed = environment.adopt(variables)
+        if not environment.is_fit(changed, self._packages):
+            environment.start_anew(_FOLDER)
+        self._kernel.loop.make_fds()
+        if self._setters:
+            self._kernel.release_threads = self._release_threads
+        is_set = not _is_readable(_SOCKET)
+        if is_set:  # one of a reserve: the server has time
+            rehearsal.play(self._kernel, rehearsal.FIRST, self._state)
+            preload.reseed()
+
+        def get_set() -> None:
+            if not is_set:
+                if not _cellwall.readable():
+                    rehearsal.play(self._kernel, rehearsal.FIRST, self._state)
+                preload.reseed()
+
+        main.serve(self._kernel, get_set)
+
+    def _release_threads(self) -> None:
+        blas.release(self._setters, os.environ)
+
+
+def _is_readable(fd: int) -> bool:
+    return bool(select.select([fd], [], [], 0)[0])
+
+
+def run() -> None:
+    """Gets ready, says so, and forks runners until nobody can ask for them."""
+    try:
+        zygote = _Zygote()
+    except BaseException as error:
+        words = error.args[0] if isinstance(error, SystemExit) else repr(error)
+        _tell({"ready": False, "error": str(words)})
+        raise
+    _tell(zygote.describe())
+    variables = _cellwall.serve_forks()
+    if variables is not None:
+        zygote.live(variables)
