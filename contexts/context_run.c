@@ -74,10 +74,10 @@ run(struct context *ctx, struct request *request)
     if (r == 0)
         r = context_set_state(ctx, CONTEXT_BUSY, NULL);
     if (r == 0)
+        r = send(ctx, &request->frame); /* first: it works while we tell */
+    if (r == 0)
         r = ctx->observer->on_started(request->number, ctx->run.execution_count,
                                       ctx->arg);
-    if (r == 0)
-        r = send(ctx, &request->frame);
     if (r == 0 && ctx->run.timeout_ms > 0)
         arm_ms(ctx->limit, ctx->run.timeout_ms);
     return r;

@@ -127,6 +127,15 @@ serve(struct kernel *kernel, struct request *request, int found, struct error *e
     return r < 0 ? r : request->handler->fn(kernel, request, err);
 }
 
+/* The request is the first one, but its turn does not come at once: if the context is
+ * idle, the request is told as busy when it has begun, which is no later. */
+static bool
+is_front(const struct kernel *kernel)
+{
+    return parents_open_count(kernel->parents) == 0 &&
+           context_state(kernel->context) != CONTEXT_IDLE;
+}
+
 static int
 run(struct kernel *kernel, struct request *request, int found)
 {
@@ -134,7 +143,7 @@ run(struct kernel *kernel, struct request *request, int found)
     struct error err = { 0 };
     int r = 0;
 
-    if (!deferred || parents_open_count(kernel->parents) == 0)
+    if (!deferred || is_front(kernel))
         r = tell_busy(kernel, request);
     if (r == 0)
         r = serve(kernel, request, found, &err);
