@@ -301,6 +301,7 @@ transcript_begin(struct transcript *transcript, uint64_t number)
 {
     transcript->current = number;
     transcript->running = true;
+    transcript->has_told = false; /* its first line waits for nobody's last one */
     account_reset(transcript, &transcript->own);
     account_reset(transcript, &transcript->others);
     return 0;

@@ -4,7 +4,8 @@
  *
  * Makes UTF-8 of bytes, keeps each request's output within its budget, and merges what is
  * adjacent: text of one stream and one request becomes one message, held back for at most
- * TRANSCRIPT_MERGE_US and not at all when it is a whole line after a pause.
+ * TRANSCRIPT_MERGE_US and not at all when it is a whole line after a pause, or the first
+ * one of a request.
  *
  * The budget: the first half passes as it comes; then the end is kept in a ring for each
  * stream, and told when the request ends, behind a line that says how much is missing.

@@ -99,6 +99,19 @@ test_whole_line_is_told_at_once(void **state)
 }
 
 static void
+test_first_line_of_a_request_is_told_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    begin(f, 1);
+    add(f, false, "a\n");
+    end(f);
+    begin(f, 2); /* long before TRANSCRIPT_MERGE_US have passed */
+    add(f, false, "b\n");
+    assert_told(f, "|1 out:a\n|2 out:b\n");
+}
+
+static void
 test_pieces_of_a_line_are_one_message(void **state)
 {
     struct fixture *f = *state;
@@ -406,6 +419,7 @@ main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_whole_line_is_told_at_once),
+        TEST(test_first_line_of_a_request_is_told_at_once),
         TEST(test_pieces_of_a_line_are_one_message),
         TEST(test_part_of_a_line_is_told_after_a_while),
         TEST(test_lines_in_quick_succession_are_merged),
