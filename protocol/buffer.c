@@ -11,6 +11,7 @@
 #include "protocol/cleanup.h"
 
 #define FIRST_CAPACITY 256
+#define FORMAT_BYTES 256 /* formatted without an allocation */
 
 struct slice
 slice_text(const char *text)
@@ -82,21 +83,36 @@ buffer_append_text(struct buffer *buffer, const char *text)
     return buffer_append(buffer, text, strlen(text));
 }
 
-int
-buffer_append_format(struct buffer *buffer, const char *format, ...)
+/* For what does not fit into the usual room. */
+static int
+append_long_format(struct buffer *buffer, const char *format, va_list ap)
 {
     CLEANUP(freep) char *text = NULL;
-    va_list ap;
-    int n;
+    int n = vasprintf(&text, format, ap);
 
-    va_start(ap, format);
-    n = vasprintf(&text, format, ap);
-    va_end(ap);
     if (n < 0) {
         text = NULL; /* undefined then */
         return -ENOMEM;
     }
     return buffer_append(buffer, text, (size_t)n);
+}
+
+int
+buffer_append_format(struct buffer *buffer, const char *format, ...)
+{
+    char text[FORMAT_BYTES];
+    va_list ap;
+    int n, r;
+
+    va_start(ap, format);
+    n = vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    if (n >= 0 && (size_t)n < sizeof text)
+        return buffer_append(buffer, text, (size_t)n);
+    va_start(ap, format);
+    r = append_long_format(buffer, format, ap);
+    va_end(ap);
+    return r;
 }
 
 void

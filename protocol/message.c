@@ -192,6 +192,18 @@ message_make_id(char ret[MESSAGE_ID_BYTES], const char *session, uint64_t counte
     snprintf(ret, MESSAGE_ID_BYTES, "%.200s_%" PRIu64, session, counter);
 }
 
+/* Writes the last COUNT digits of VALUE and returns the place behind them. */
+static char *
+put_digits(char *to, unsigned value, size_t count)
+{
+    for (size_t i = count; i > 0; i--) {
+        to[i - 1] = (char)('0' + value % 10);
+        value /= 10;
+    }
+    return to + count;
+}
+
+/* Without printf: there is a date in each message. */
 void
 message_format_date(char ret[MESSAGE_DATE_BYTES], int64_t time_us)
 {
@@ -204,9 +216,19 @@ message_format_date(char ret[MESSAGE_DATE_BYTES], int64_t time_us)
         time_us = YEAR_9999_END * 1000000 + 999999;
     seconds = (time_t)(time_us / 1000000);
     gmtime_r(&seconds, &tm);
-    snprintf(ret, MESSAGE_DATE_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%06uZ",
-             (unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
-             (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-             (unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100,
-             (unsigned)(time_us % 1000000));
+    ret = put_digits(ret, (unsigned)(tm.tm_year + 1900), 4);
+    *ret++ = '-';
+    ret = put_digits(ret, (unsigned)(tm.tm_mon + 1), 2);
+    *ret++ = '-';
+    ret = put_digits(ret, (unsigned)tm.tm_mday, 2);
+    *ret++ = 'T';
+    ret = put_digits(ret, (unsigned)tm.tm_hour, 2);
+    *ret++ = ':';
+    ret = put_digits(ret, (unsigned)tm.tm_min, 2);
+    *ret++ = ':';
+    ret = put_digits(ret, (unsigned)tm.tm_sec, 2);
+    *ret++ = '.';
+    ret = put_digits(ret, (unsigned)(time_us % 1000000), 6);
+    *ret++ = 'Z';
+    *ret = '\0';
 }
