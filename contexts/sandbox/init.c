@@ -97,6 +97,13 @@ report_exited(struct init *init, int status, const struct rusage *usage)
     report(SANDBOX_INIT_CONTROL, &message);
 }
 
+/* Once: who goes on talking would keep init from its control socket. */
+static bool
+is_ready(const struct init *init, const struct sandbox_failure *word)
+{
+    return word->error == 0 && word->pid == 0 && !init->ready;
+}
+
 /* The runner's word: ready, or why not; its end of the socket closes when it execs. */
 static void
 on_status(struct init *init)
@@ -112,7 +119,7 @@ on_status(struct init *init)
             continue;
         if (n < 0 && errno == EAGAIN)
             return;
-        if (n == (ssize_t)sizeof failure && failure.error == 0) {
+        if (n == (ssize_t)sizeof failure && is_ready(init, &failure)) {
             init->ready = true;
             continue;
         }
@@ -120,7 +127,7 @@ on_status(struct init *init)
             report_started(init);
             return;
         }
-        if (n != (ssize_t)sizeof failure)
+        if (n != (ssize_t)sizeof failure || failure.error == 0)
             sandbox_failure_set(&failure, ECHILD, "runner ended while it was confined",
                                 "");
         report_failure(SANDBOX_INIT_CONTROL, &failure);
@@ -143,6 +150,9 @@ on_child(struct init *init)
         on_status(init); /* what it said last came before its end */
         report_exited(init, status, &usage);
     }
+    /* What a zygote has made may outlive it, but not the other way round. */
+    if (init->is_zygote && init->runner == 0 && pid < 0)
+        _exit(0);
 }
 
 static void
@@ -251,51 +261,62 @@ init_main(struct sandbox_work *work, pid_t runner)
     init_loop(&init);
 }
 
-static int
-encode_call(const struct sandbox_work *work, struct buffer *ret)
+/* Waits for EVENTS, but no longer than the server wants the context. Commands wait. */
+static void
+wait_with_server(const struct sandbox_work *work, int fd, short events)
 {
-    const struct sandbox_call call = { .own_ids = work->own_ids, .umask = work->umask };
-    int r = buffer_append(ret, &call, sizeof call);
-
-    return r != 0 ? r : sandbox_spec_encode(ret, work->spec, NULL);
-}
-
-static int
-call_zygote(const struct sandbox_work *work, int status)
-{
-    CLEANUP(buffer_fini) struct buffer packet = { 0 };
-    int fds[SANDBOX_CALL_FD_COUNT];
-    int r;
-
-    for (int i = SANDBOX_STDIN; i <= SANDBOX_CHANNEL; i++)
-        fds[i] = work->fds[i];
-    fds[SANDBOX_CALL_STATUS] = status;
-    fds[SANDBOX_CALL_INIT] = sys_pidfd_open(getpid());
-    if (fds[SANDBOX_CALL_INIT] < 0)
-        return -errno;
-    buffer_init(&packet, sizeof(struct sandbox_call) + SANDBOX_SPEC_BYTES_MAX);
-    r = encode_call(work, &packet);
-    if (r == 0)
-        r = passing_send(work->zygote, buffer_slice(&packet), (struct slice){ 0 }, fds,
-                         N_ELEMENTS(fds), 0);
-    return r <= 0 ? r : -EINVAL;
-}
-
-/* Waits until the runner exists; the server may change its mind meanwhile. */
-static pid_t
-runner_from_zygote(const struct sandbox_work *work)
-{
-    struct pollfd fds[] = { { .fd = work->fds[SANDBOX_CONTROL], .events = POLLIN },
-                            { .fd = work->status, .events = POLLIN } };
-    struct sandbox_failure word = { 0 };
-    ssize_t n;
+    struct pollfd fds[] = { { .fd = work->fds[SANDBOX_CONTROL], .events = POLLRDHUP },
+                            { .fd = fd, .events = events } };
 
     while (poll(fds, N_ELEMENTS(fds), -1) < 0)
         if (errno != EINTR)
             _exit(1);
     if (fds[0].revents != 0)
         _exit(0);
-    n = recv(work->status, &word, sizeof word, 0);
+}
+
+/* A zygote that is busy, or will never read, lets the socket fill. */
+static int
+send_call(const struct sandbox_work *work, struct slice packet, const int *fds,
+          size_t fd_count)
+{
+    int r;
+
+    do {
+        wait_with_server(work, work->zygote, POLLOUT);
+        r = passing_send(work->zygote, packet, (struct slice){ 0 }, fds, fd_count,
+                         MSG_DONTWAIT);
+    } while (r == -EAGAIN);
+    return r;
+}
+
+static int
+call_zygote(const struct sandbox_work *work, int status)
+{
+    const struct sandbox_call call = { .own_ids = work->own_ids, .umask = work->umask };
+    CLEANUP(buffer_fini) struct buffer packet = { 0 };
+    int fds[SANDBOX_CALL_FD_COUNT];
+    int r;
+
+    memcpy(fds, work->fds, SANDBOX_CALL_STATUS * sizeof *fds);
+    fds[SANDBOX_CALL_STATUS] = status;
+    memcpy(&fds[SANDBOX_CALL_NAMESPACES], work->entries, sizeof work->entries);
+    buffer_init(&packet, SANDBOX_CALL_BYTES_MAX);
+    r = sandbox_call_encode(&packet, &call, work->spec);
+    if (r == 0)
+        r = send_call(work, buffer_slice(&packet), fds, sandbox_call_fd_count(&call));
+    return r <= 0 ? r : -EINVAL;
+}
+
+/* Waits until the runner exists. */
+static pid_t
+runner_from_zygote(const struct sandbox_work *work)
+{
+    struct sandbox_failure word = { 0 };
+    ssize_t n;
+
+    wait_with_server(work, work->status, POLLIN);
+    n = recv(work->status, &word, sizeof word, MSG_DONTWAIT);
     if (n != (ssize_t)sizeof word || (word.error == 0 && word.pid <= 0))
         sandbox_failure_set(&word, ECHILD, "fork by the zygote", "");
     if (word.error != 0)
@@ -307,9 +328,13 @@ static _Noreturn void
 init_with_zygote(struct sandbox_work *work, const int pair[2])
 {
     struct sandbox_failure failure = { 0 };
-    int r;
+    int r = 0;
 
-    r = call_zygote(work, pair[1]);
+    /* Whom it calls has rights to what it is in; they must not be rights to itself. */
+    if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0) < 0)
+        r = -errno;
+    if (r == 0)
+        r = call_zygote(work, pair[1]);
     if (r < 0) {
         sandbox_failure_set(&failure, -r, "ask the zygote", "");
         report_failure(work->fds[SANDBOX_CONTROL], &failure);

@@ -8,12 +8,16 @@
 #include "contexts/sandbox/join.h"
 
 #include <errno.h>
-#include <sched.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h> /* and so a libc that uses it */
+#endif
 
 #include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/steps.h"
@@ -21,9 +25,7 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-#define NAMESPACES                                                                       \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |          \
-     CLONE_NEWCGROUP)
+#define RSEQ_BYTES 32 /* of the area, for the kernel; all that have been used so far */
 
 /* A function of its own, so that a child by vfork keeps its hands off its parent's frame.
  */
@@ -67,19 +69,27 @@ fork_runner(const struct sandbox_work *work)
     _exit(0);
 }
 
-/* In the helper. Returns in the runner. */
-static OWN_FRAME void
-enter_and_fork(const struct sandbox_work *work, int init)
+static void
+enter(const struct sandbox_work *work)
 {
-    int namespaces = NAMESPACES;
-    pid_t pid;
+    const struct sandbox_call call = { .own_ids = work->own_ids };
+    size_t count = sandbox_call_fd_count(&call) - SANDBOX_CALL_NAMESPACES;
 
-    if (work->spec->network == SANDBOX_NETWORK_NONE)
-        namespaces |= CLONE_NEWNET;
-    if (sys_setns(init, namespaces) < 0) {
+    for (size_t i = 0; i < count; i++) {
+        if (sys_setns(work->entries[i], sandbox_call_entries[i].type) == 0)
+            continue;
         tell_failure(work, "enter the sandbox");
         _exit(1);
     }
+}
+
+/* In the helper. Returns in the runner. */
+static OWN_FRAME void
+enter_and_fork(const struct sandbox_work *work)
+{
+    pid_t pid;
+
+    enter(work);
     pid = vfork();
     if (pid == 0) {
         fork_runner(work);
@@ -94,12 +104,12 @@ enter_and_fork(const struct sandbox_work *work, int init)
 
 /* True in the runner. */
 static OWN_FRAME bool
-make_runner(const struct sandbox_work *work, int init)
+make_runner(const struct sandbox_work *work)
 {
     pid_t pid = vfork();
 
     if (pid == 0) {
-        enter_and_fork(work, init);
+        enter_and_fork(work);
         return true;
     }
     if (pid < 0)
@@ -118,42 +128,70 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
                                    .umask = call->umask,
                                    .sync = -1,
                                    .root = -1,
+                                   .proc = -1,
                                    .empty = -1,
                                    .signals = -1 };
     for (int i = SANDBOX_STDIN; i <= SANDBOX_CHANNEL; i++)
         work->fds[i] = passing->fds[i];
     work->fds[SANDBOX_CONTROL] = -1;
     work->status = passing->fds[SANDBOX_CALL_STATUS];
+    memcpy(work->entries, &passing->fds[SANDBOX_CALL_NAMESPACES], sizeof work->entries);
+}
+
+/* The kernel forgets a thread's restartable sequences in a child by vfork, which the
+ * runner descends from: without them its libc would know a stale processor for ever. */
+static void
+restore_rseq(void)
+{
+#ifdef RSEQ_SIG
+    struct rseq *area = (void *)((char *)__builtin_thread_pointer() + __rseq_offset);
+
+    if (__rseq_size > 0 && syscall(SYS_rseq, area, RSEQ_BYTES, 0, RSEQ_SIG) < 0)
+        area->cpu_id = (uint32_t)RSEQ_CPU_ID_REGISTRATION_FAILED;
+#endif
+}
+
+/* Nothing of a packet stays: the forks to come are of other contexts. */
+static bool
+read_call(uint8_t *packet, const struct passing *passing, struct sandbox_call *ret,
+          struct sandbox_spec_copy *ret_spec)
+{
+    int r = SANDBOX_SPEC_E_INVALID;
+
+    if (!passing->cut && !passing->fds_lost)
+        r = sandbox_call_decode(
+            ret, ret_spec, (struct slice){ .data = packet, .length = passing->length });
+    explicit_bzero(packet, passing->length);
+    if (r != 0)
+        return false;
+    if (passing->fd_count == sandbox_call_fd_count(ret))
+        return true;
+    sandbox_spec_copy_fini(ret_spec);
+    return false;
 }
 
 /* True in the runner. Init hears of every failure, if only by the end of its socket. */
 static bool
-answer(const uint8_t *packet, const struct passing *passing,
+answer(uint8_t *packet, const struct passing *passing,
        const struct sandbox_join_hooks *hooks, struct sandbox_spec_copy *ret)
 {
     struct sandbox_call call;
     struct sandbox_work work;
     bool is_runner;
 
-    if (passing->cut || passing->fds_lost || passing->fd_count != SANDBOX_CALL_FD_COUNT ||
-        passing->length < sizeof call)
-        return false;
-    memcpy(&call, packet, sizeof call);
-    if (sandbox_spec_decode(ret,
-                            (struct slice){ .data = packet + sizeof call,
-                                            .length = passing->length - sizeof call },
-                            NULL) != 0)
+    if (!read_call(packet, passing, &call, ret))
         return false;
     work_init(&work, &ret->spec, &call, passing);
     if (hooks->before != NULL)
         hooks->before();
-    is_runner = make_runner(&work, passing->fds[SANDBOX_CALL_INIT]);
+    is_runner = make_runner(&work);
     if (!is_runner) {
         if (hooks->after_in_zygote != NULL)
             hooks->after_in_zygote();
         sandbox_spec_copy_fini(ret);
         return false;
     }
+    restore_rseq();
     tell_birth(&work);
     sandbox_runner_confine(&work);
     if (hooks->after_in_runner != NULL)
@@ -166,14 +204,13 @@ int
 sandbox_join_serve(int socket, const struct sandbox_join_hooks *hooks,
                    struct sandbox_spec_copy *ret, struct error *err)
 {
-    size_t size = sizeof(struct sandbox_call) + SANDBOX_SPEC_BYTES_MAX;
-    CLEANUP(freep) uint8_t *packet = malloc(size);
+    CLEANUP(freep) uint8_t *packet = malloc(SANDBOX_CALL_BYTES_MAX);
 
     if (packet == NULL)
         return -ENOMEM;
     for (;;) {
         struct passing passing;
-        int r = passing_receive(socket, packet, size, 0, &passing);
+        int r = passing_receive(socket, packet, SANDBOX_CALL_BYTES_MAX, 0, &passing);
         bool is_runner;
 
         if (r < 0)

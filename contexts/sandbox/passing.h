@@ -10,7 +10,7 @@
 
 #include "protocol/buffer.h"
 
-#define PASSING_FDS_MAX 8 /* in one packet */
+#define PASSING_FDS_MAX 16 /* in one packet */
 
 /* What came with a packet besides its bytes. */
 struct passing {

@@ -16,6 +16,9 @@
 
 #define ROOT_BYTES ((uint64_t)4 * 1024 * 1024) /* directories, links, made-up files */
 #define ROOT_INODES 4096
+#define SMALL_PROC_BYTES ((uint64_t)64 * 1024)
+#define SMALL_PROC_INODES 32
+#define OWN_PROC "/proc/2" /* the runner is init's first child */
 #define SHM_BYTES ((uint64_t)64 * 1024 * 1024)
 #define SHM_INODES 4096
 #define PTY_MAX "64"
@@ -137,23 +140,84 @@ make_read_only(struct sandbox_work *work, const char *path)
     return 0;
 }
 
+/* Attaches what PATH, below the full /proc, shows at the same place in the small one. */
+static int
+show_machine_file(struct sandbox_work *work, const char *path)
+{
+    CLEANUP(close_fdp) int tree = -1;
+    CLEANUP(close_fdp) int target = -1;
+    struct stat st;
+    int r;
+
+    sandbox_work_object(work, path);
+    tree = sys_open_tree(work->proc, path + strlen("/proc/"),
+                         OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+    if (tree < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (fstat(tree, &st) < 0)
+        return -errno;
+    r = S_ISDIR(st.st_mode) ? sandbox_inside_directory(work, path, &target)
+                            : sandbox_inside_file(work, path, &target);
+    if (r < 0)
+        return r;
+    return sys_move_mount(tree, target) < 0 ? -errno : 0;
+}
+
+/* Covers /proc, for a zygote, with a small one that shows no process but its own: it may
+ * trace the inits that are made inside its own user namespace, and until they are built
+ * they see all that the spawner does. */
+static int
+cover_proc(struct sandbox_work *work)
+{
+    static const char *const machine[] = {
+        "/proc/cpuinfo", "/proc/filesystems", "/proc/loadavg", "/proc/meminfo",
+        "/proc/stat",    "/proc/sys",         "/proc/uptime",  "/proc/version",
+    };
+    const struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC };
+    CLEANUP(close_fdp) int small = -1;
+    CLEANUP(close_fdp) int own = -1;
+    int r = tmpfs_open(work, &small, SMALL_PROC_BYTES, SMALL_PROC_INODES, 0555);
+
+    if (r == 0)
+        r = attach_at(work, small, "/proc");
+    for (size_t i = 0; r == 0 && i < N_ELEMENTS(machine); i++)
+        r = show_machine_file(work, machine[i]);
+    if (r == 0)
+        r = sandbox_inside_directory(work, OWN_PROC, &own);
+    if (r == 0)
+        r = sandbox_inside_symlink(work, "/proc/self", strrchr(OWN_PROC, '/') + 1);
+    if (r < 0)
+        return r;
+    return sys_mount_setattr(small, 0, &attr) < 0 ? -errno : 0;
+}
+
+int
+sandbox_confine_proc(struct sandbox_work *work)
+{
+    CLEANUP(close_fdp) int tree = -1;
+
+    if (work->spec->role != SANDBOX_ROLE_ZYGOTE)
+        return 0;
+    tree = sys_open_tree(work->proc, "self", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return tree < 0 ? -errno : attach_at(work, tree, OWN_PROC);
+}
+
 int
 sandbox_root_proc(struct sandbox_work *work)
 {
     const struct option options[] = { { "hidepid", "2" } };
-    CLEANUP(close_fdp) int proc = -1;
     int r;
 
-    r = filesystem_open(&proc, "proc", options, N_ELEMENTS(options),
+    r = filesystem_open(&work->proc, "proc", options, N_ELEMENTS(options),
                         MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (r == 0)
-        r = attach_at(work, proc, "/proc");
+        r = attach_at(work, work->proc, "/proc");
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(proc_covers); i++) {
         sandbox_work_object(work, proc_covers[i].path);
         r = proc_covers[i].hide ? sandbox_inside_hide(work, proc_covers[i].path)
                                 : make_read_only(work, proc_covers[i].path);
     }
-    return r;
+    return r == 0 && work->spec->role == SANDBOX_ROLE_ZYGOTE ? cover_proc(work) : r;
 }
 
 static const struct device {

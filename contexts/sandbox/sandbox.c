@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/steps.h"
 #include "contexts/sandbox/sys.h"
 #include "protocol/cleanup.h"
@@ -29,6 +30,8 @@
 #define OWN_ID_BASE 0x70000000U
 #define ZYGOTE_ID_BASE 0x60000000U
 #define OWN_ID_COUNT (2U * 4194304 + 2) /* for the largest pid there can be */
+
+#define BETWEEN_S 10 /* longest life of a go-between */
 
 #define NAMESPACES                                                                       \
     (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |          \
@@ -89,6 +92,7 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
                                    .outer_gid = getegid(),
                                    .sync = -1,
                                    .root = -1,
+                                   .proc = -1,
                                    .empty = -1,
                                    .status = -1,
                                    .signals = -1 };
@@ -247,16 +251,19 @@ pid_of(int pidfd)
     return pid;
 }
 
-/* What the go-betweens tell the spawner. */
+/* What the go-betweens tell the spawner; with a child comes its pidfd. */
 struct between {
-    pid_t child;
+    pid_t child; /* 0: there is none */
     int result;
 };
 
 static _Noreturn void
-between_end(const struct sandbox_work *work, struct between between)
+between_end(const struct sandbox_work *work, struct between between, int pidfd)
 {
-    send(work->sync, &between, sizeof between, MSG_NOSIGNAL);
+    const struct slice word = { .data = (const uint8_t *)&between,
+                                .length = sizeof between };
+
+    passing_send(work->sync, word, (struct slice){ 0 }, &pidfd, between.child > 0, 0);
     _exit(0);
 }
 
@@ -266,17 +273,20 @@ static OWN_FRAME void
 clone_inside(struct sandbox_work *work)
 {
     int pidfd = -1;
-    pid_t pid = clone_here(work, &pidfd);
+    pid_t pid;
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    pid = clone_here(work, &pidfd);
     if (pid == 0)
         return;
     if (pid < 0)
-        between_end(work, (struct between){ .result = -errno });
+        between_end(work, (struct between){ .result = -errno }, -1);
     pid = pid_of(pidfd);
-    if (pid < 0)
-        between_end(work, (struct between){ .result = -ESRCH });
+    if (pid <= 0)
+        between_end(work, (struct between){ .result = -ESRCH }, -1);
     choose_ids(work, pid);
-    between_end(work, (struct between){ .child = pid, .result = write_maps(work, pid) });
+    between_end(work, (struct between){ .child = pid, .result = write_maps(work, pid) },
+                pidfd);
 }
 
 static void
@@ -294,15 +304,16 @@ enter_and_clone(struct sandbox_work *work, const struct sandbox_zygote *zygote)
     int r = become_zygote(work, zygote);
     pid_t pid;
 
+    alarm(BETWEEN_S); /* the zygote's own id can stop the second one */
     if (r < 0)
-        between_end(work, (struct between){ .result = r });
+        between_end(work, (struct between){ .result = r }, -1);
     pid = vfork();
     if (pid == 0) {
         clone_inside(work);
         return;
     }
     if (pid < 0)
-        between_end(work, (struct between){ .result = -errno });
+        between_end(work, (struct between){ .result = -errno }, -1);
     wait_for(pid);
     _exit(0);
 }
@@ -313,7 +324,8 @@ static pid_t
 clone_by_zygote(struct sandbox_work *work, const struct sandbox_zygote *zygote, int ours,
                 int *ret_pidfd, int *ret_result)
 {
-    struct between between;
+    struct between between = { .result = -ECHILD }; /* nobody said a word */
+    struct passing passing = { 0 };
     pid_t pid = sys_fork();
 
     if (pid == 0) {
@@ -323,15 +335,15 @@ clone_by_zygote(struct sandbox_work *work, const struct sandbox_zygote *zygote, 
     if (pid < 0)
         return -1;
     wait_for(pid);
-    if (recv(ours, &between, sizeof between, MSG_DONTWAIT) != (ssize_t)sizeof between)
-        between = (struct between){ .result = -ECHILD };
-    if (between.child == 0) {
-        errno = -between.result;
-        return -1;
+    passing_receive(ours, &between, sizeof between, MSG_DONTWAIT, &passing);
+    if (between.child == 0 || passing.fd_count != 1) {
+        passing_fini(&passing);
+        errno = between.result < 0 ? -between.result : EMFILE;
+        return -1; /* without our word the child ends */
     }
     *ret_result = between.result;
-    *ret_pidfd = sys_pidfd_open(between.child);
-    return *ret_pidfd < 0 ? -1 : between.child; /* without our word the child ends */
+    *ret_pidfd = passing.fds[0];
+    return between.child;
 }
 
 static pid_t
@@ -361,6 +373,10 @@ sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
 
     if (spec->mount_count > SANDBOX_MOUNTS_MAX)
         return error_set(err, -EINVAL, "sandbox: too many mounts");
+    if (zygote != NULL &&
+        (spec->role != SANDBOX_ROLE_RUNNER || spec->network != SANDBOX_NETWORK_NONE))
+        return error_set(err, -EINVAL,
+                         "sandbox: a zygote makes runners, without network");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(err, "sandbox: socketpair");
     ours = pair[0];

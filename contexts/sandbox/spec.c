@@ -458,7 +458,9 @@ sandbox_spec_decode(struct sandbox_spec_copy *ret, struct slice data, struct err
     r = check_spec(&spec, err);
     if (r != 0)
         return r;
-    *ret = (struct sandbox_spec_copy){ .spec = spec, .memory = memory };
+    *ret = (struct sandbox_spec_copy){
+        .spec = spec, .memory = memory, .bytes = mount_bytes + string_bytes + data.length
+    };
     memory = NULL;
     return 0;
 }
@@ -466,6 +468,8 @@ sandbox_spec_decode(struct sandbox_spec_copy *ret, struct slice data, struct err
 void
 sandbox_spec_copy_fini(struct sandbox_spec_copy *copy)
 {
+    if (copy->memory != NULL)
+        explicit_bzero(copy->memory, copy->bytes);
     free(copy->memory);
     *copy = (struct sandbox_spec_copy){ 0 };
 }

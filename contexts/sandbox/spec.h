@@ -92,6 +92,7 @@ int sandbox_spec_encode(struct buffer *ret, const struct sandbox_spec *spec,
 struct sandbox_spec_copy {
     struct sandbox_spec spec;
     void *memory; /* owned */
+    size_t bytes; /* of memory; they are wiped, for a zygote's forks inherit them */
 };
 
 /* 0, SANDBOX_SPEC_E_INVALID, -ENOMEM. DATA may go away afterwards. */

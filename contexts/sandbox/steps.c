@@ -96,6 +96,26 @@ write_own_map(struct sandbox_work *work, const char *path, unsigned id)
     return 0;
 }
 
+static int
+open_entry(struct sandbox_work *work, enum sandbox_call_namespace which)
+{
+    sandbox_work_object(work, sandbox_call_entries[which].path);
+    work->entries[which] =
+        sys_openat(AT_FDCWD, sandbox_call_entries[which].path, O_RDONLY, 0);
+    return work->entries[which] < 0 ? -errno : 0;
+}
+
+/* What a zygote enters: before the second user namespace, which has no right to these. */
+static int
+step_entries(struct sandbox_work *work)
+{
+    int r = 0;
+
+    for (int i = 0; work->zygote >= 0 && r == 0 && i < SANDBOX_CALL_INNER_USER; i++)
+        r = open_entry(work, (enum sandbox_call_namespace)i);
+    return r;
+}
+
 /* An ordinary user was 0 while building. A second user namespace, without any right to
  * what was built, gives the usual id back. */
 static int
@@ -108,7 +128,9 @@ step_user_ids(struct sandbox_work *work)
     if (sys_unshare(CLONE_NEWUSER) < 0 || sys_prctl(PR_SET_DUMPABLE, 1, 0, 0) < 0)
         return -errno;
     r = write_own_map(work, "/proc/self/gid_map", work->outer_gid);
-    return r < 0 ? r : write_own_map(work, "/proc/self/uid_map", work->outer_uid);
+    if (r == 0)
+        r = write_own_map(work, "/proc/self/uid_map", work->outer_uid);
+    return r == 0 && work->zygote >= 0 ? open_entry(work, SANDBOX_CALL_INNER_USER) : r;
 }
 
 static int
@@ -131,6 +153,7 @@ static const struct sandbox_step build_rows[] = {
     { "own session", step_session, "no controlling terminal, nobody's process group" },
     { "init ids", step_init_ids, "init is neither root nor the user that started it" },
     { "private mounts", step_private_mounts, "mounts neither come in nor go out" },
+    { "zygote namespaces", step_zygote_namespaces, "contexts are made inside these" },
     { "open", step_sources, "sources are found before the old root is covered" },
     { "new root", sandbox_root_attach, "nothing is there that was not put there" },
     { "proc", sandbox_root_proc, "only the sandbox's own processes, no host settings" },
@@ -140,8 +163,8 @@ static const struct sandbox_step build_rows[] = {
     { "loopback", step_loopback, "programs talk to themselves, to nobody else" },
     { "host name", step_host_name, "the machine's name is not told" },
     { "keyring", step_keyring, "the spawner's keys are out of reach" },
+    { "entries", step_entries, "a zygote's fork can come in, and nobody else" },
     { "user ids", step_user_ids, "an ordinary user's id inside as outside" },
-    { "zygote namespaces", step_zygote_namespaces, "contexts are made inside these" },
 };
 
 static int
@@ -201,6 +224,8 @@ step_wait_for_init(struct sandbox_work *work)
 
 static const struct sandbox_step confine_rows[] = {
     { "session", sandbox_confine_session, "an interrupt reaches the whole group" },
+    { "own proc", sandbox_confine_proc,
+      "a zygote sees itself in /proc, and nobody else" },
     { "oom score", sandbox_confine_oom, "short of memory, user code goes first" },
     { "privileges", sandbox_confine_privileges, "no capability, now or by any exec" },
     { "signals", sandbox_confine_signals, "none ignored, none blocked" },

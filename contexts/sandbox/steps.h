@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "contexts/sandbox/call.h"
 #include "contexts/sandbox/control.h"
 #include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
@@ -27,10 +28,12 @@ struct sandbox_work {
     uid_t outer_uid; /* own_ids: init's, the runner's is the next; else the spawner's */
     gid_t outer_gid;
     int zygote; /* makes the runner; -1: init forks it itself */
+    int entries[SANDBOX_CALL_NAMESPACE_COUNT]; /* by a zygote: what its call carries */
     int namespaces[SANDBOX_NAMESPACE_COUNT]; /* role zygote: of its sandbox, -1: not yet
                                               */
     int sync; /* pid 1 waits here until the spawner has done its part */
     int root; /* the new root, -1: not yet */
+    int proc; /* the full /proc, -1: not yet */
     int empty; /* what hides directories, -1: not yet */
     int status; /* between runner and init, -1: not yet */
     int signals; /* init's signalfd, -1: not yet */
@@ -44,19 +47,6 @@ struct sandbox_failure {
     int32_t error; /* errno, 0: no failure */
     int32_t pid; /* the runner's, inside; 0: not told */
     char step[CONTROL_STEP_BYTES]; /* name of the step and its object */
-};
-
-/* Init's call to a zygote: this, then the encoded spec, with these fds. */
-struct sandbox_call {
-    bool own_ids;
-    mode_t umask;
-};
-
-enum sandbox_call_fd { /* behind SANDBOX_STDIN to SANDBOX_CHANNEL */
-                       SANDBOX_CALL_STATUS = SANDBOX_CHANNEL +
-                           1, /* as work->status in the runner */
-                       SANDBOX_CALL_INIT, /* its pidfd */
-                       SANDBOX_CALL_FD_COUNT
 };
 
 struct sandbox_step {
@@ -109,6 +99,8 @@ int sandbox_inside_content(struct sandbox_work *work, const char *content, int t
 int sandbox_inside_hide(struct sandbox_work *work, const char *path);
 
 /* Steps of the runner: confine.c, landlock.c. */
+/* A zygote's own directory in /proc, which is made with it (root.c). */
+int sandbox_confine_proc(struct sandbox_work *work);
 int sandbox_confine_session(struct sandbox_work *work);
 int sandbox_confine_oom(struct sandbox_work *work);
 int sandbox_confine_privileges(struct sandbox_work *work);

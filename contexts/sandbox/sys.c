@@ -308,12 +308,6 @@ sys_landlock_restrict(int ruleset)
 }
 
 int
-sys_pidfd_open(pid_t pid)
-{
-    return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
-int
 sys_pidfd_kill(int pidfd)
 {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);

@@ -74,7 +74,6 @@ int sys_landlock_create(const void *attr, size_t size, uint32_t flags);
 int sys_landlock_add_path(int ruleset, uint64_t access, int path);
 int sys_landlock_restrict(int ruleset);
 
-int sys_pidfd_open(pid_t pid);
 int sys_pidfd_kill(int pidfd);
 
 #endif
