@@ -87,6 +87,13 @@ box_spec_fini(struct box_spec *box)
 void
 box_start(struct box *box, const struct sandbox_spec *spec)
 {
+    box_start_by(box, spec, box_zygote(spec));
+}
+
+void
+box_start_by(struct box *box, const struct sandbox_spec *spec,
+             const struct sandbox_zygote *zygote)
+{
     int control[2], channel[2], output[2];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -103,7 +110,7 @@ box_start(struct box *box, const struct sandbox_spec *spec)
     *box = (struct box){
         .pidfd = -1, .control = control[0], .channel = channel[0], .output = output[0]
     };
-    box->result = sandbox_spawn(spec, fds, box_zygote(spec), &box->pidfd, &box->error);
+    box->result = sandbox_spawn(spec, fds, zygote, &box->pidfd, &box->error);
     close(null);
     close(control[1]);
     close(channel[1]);
@@ -193,21 +200,41 @@ box_output_all(struct box *box, struct buffer *ret)
         continue;
 }
 
+bool
+box_is_alive(const struct box *box)
+{
+    struct pollfd entry = { .fd = box->pidfd, .events = POLLIN };
+
+    return poll(&entry, 1, 0) == 0;
+}
+
+/* Within a zygote's sandbox init is no child of ours: POLLHUP comes when the zygote's init
+ * has reaped it. */
+void
+box_wait_gone(struct box *box)
+{
+    struct pollfd entry = { .fd = box->pidfd, .events = POLLIN };
+    siginfo_t info;
+
+    assert_int_equal(poll(&entry, 1, -1), 1);
+    if (waitid(P_PIDFD, (id_t)box->pidfd, &info, WEXITED) < 0) {
+        assert_int_equal(errno, ECHILD);
+        entry.events = 0;
+        assert_int_equal(poll(&entry, 1, -1), 1);
+    }
+    close(box->pidfd);
+    box->pidfd = -1;
+}
+
 void
 box_end(struct box *box)
 {
-    struct pollfd entry = { .fd = box->pidfd, .events = POLLIN };
     struct buffer rest;
-    siginfo_t info;
 
     close(box->control);
     close(box->channel);
-    if (box->pidfd >= 0) {
-        assert_int_equal(poll(&entry, 1, -1), 1);
-        if (waitid(P_PIDFD, (id_t)box->pidfd, &info, WEXITED) < 0)
-            assert_int_equal(errno, ECHILD); /* inside a zygote's sandbox */
-        close(box->pidfd);
-    }
+    if (box->pidfd >= 0)
+        box_wait_gone(box);
     buffer_init(&rest, OUTPUT_BYTES_MAX);
     box_output_all(box, &rest);
     buffer_fini(&rest);

@@ -43,6 +43,9 @@ struct box {
 
 /* Spawns; BOX->result tells. With a result of 0 everything in BOX is open. */
 void box_start(struct box *box, const struct sandbox_spec *spec);
+/* As box_start, but the runner is made by ZYGOTE, or by exec if that is NULL. */
+void box_start_by(struct box *box, const struct sandbox_spec *spec,
+                  const struct sandbox_zygote *zygote);
 
 /* Waits for the next report. False: init is gone. */
 bool box_report(struct box *box, struct control_report *ret);
@@ -54,6 +57,11 @@ void box_command(struct box *box, enum control_command_kind kind, int signal);
 void box_output_until(struct box *box, const char *line, struct buffer *ret);
 /* Appends all output, until every process that could write has ended. */
 void box_output_all(struct box *box, struct buffer *ret);
+
+/* True while init has not ended. */
+bool box_is_alive(const struct box *box);
+/* Waits until init has ended and nothing is left of it, not even a zombie. */
+void box_wait_gone(struct box *box);
 
 /* Closes the control socket, waits for init's end, and proves that nobody is left who
  * holds the output pipe. */
@@ -72,10 +80,29 @@ bool box_has_line(const struct buffer *text, const char *line);
 
 const char *box_probe_path(void);
 
+/* A zygote in its sandbox, with what a spawn by it needs. */
+struct box_zygote {
+    struct box box; /* its channel is the socket for calls */
+    struct sandbox_zygote ends; /* owned: the namespaces */
+};
+
+/* Starts the program ARGV as a zygote; it sees the system, ARGV[0], which is a path
+ * outside as inside, and SHARED (NULL: none) writable at /shared. */
+void box_zygote_start(struct box_zygote *ret, const char *const *argv,
+                      const char *shared);
+void box_zygote_end(struct box_zygote *zygote);
+const char *box_zygote_path(void);
+
 /* The zygote that makes the runner of SPEC, started when it is first asked for; NULL when
  * runners are started by exec, or SPEC has another network. It ends with the test. */
 const struct sandbox_zygote *box_zygote(const struct sandbox_spec *spec);
 void box_use_zygote(void);
+/* Has the following runners made by ZYGOTE, borrowed. */
+void box_use_this_zygote(const struct box_zygote *zygote);
+bool box_uses_zygote(void);
+
+/* The process id of a first runner, inside. */
+int box_runner_pid(void);
 
 /* A directory of the test's own under the temporary directory; mode 0755. */
 void box_make_workspace(char ret[64]);
