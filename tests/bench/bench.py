@@ -1,193 +1,233 @@
 # SPDX-License-Identifier: MIT
-"""Cellwall beside ipykernel: start, first result and round trips, in one run.
-
-Both kernels run the same interpreter with the same packages, are measured by the same
-client in the same process, and take turns: first one, then the other, over and over, so
-that whatever else the machine does at the time meets both. Nothing is left out or
-corrected; percentiles are by nearest rank over all samples. The load of the machine is
-printed, because times on a busy machine say little: run it on an idle one.
-
-lean client: bare pyzmq sockets that try to connect once a millisecond. The clock starts
-just before the kernel's process is started.
-  kernel_info   until kernel_info is answered. Cellwall answers while its interpreter is
-                not up yet, ipykernel after: what a user waits for is the next line.
-  first result  until `1+1` is answered too.
-  with imports  until numpy, pandas and matplotlib.pyplot are imported too.
-
-stock client: jupyter_client as every Jupyter program uses it.
-  ready         start_kernel() to the return of wait_for_ready(), then the reply to `1+1`.
-                The client itself connects again only each 100 ms and listens 200 ms for
-                silence, so no kernel comes below about 0.2 s here.
-  1+1           one request: until both the reply and IOPub's idle are received, in
-                kernels that are warm. About 1 ms of it is the client's own work.
-
-memory: PSS of the kernel and all its children after `1+1`; one sample each.
-
-The figures are also written to build/bench.json, one object for each line and kernel.
-"""
+"""Measures Cellwall beside its peers, in one run."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tests.bench.kernels import (
-    LeanClient,
-    install,
-    memory_mib,
-    stock_execute,
-    stock_kernel,
-)
+if TYPE_CHECKING:
+    from tests.bench.kernels import Bench
+    from tests.bench.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
-KERNELS = {"cellwall": "cellwall-python", "ipykernel": "python3"}
-IMPORTS = "import numpy, pandas, matplotlib.pyplot"
-WARM_UP = 50
+GROUPS = {
+    "start": "kernel processes: start to kernel_info, to ready, to results",
+    "trips": "round trips of warm kernels: 1+1, large and rich results, many requests",
+    "output": "cells that print a million lines, and 100 MB",
+    "contexts": "contexts without ZeroMQ: create, destroy, memory, many at once",
+    "breakdown": "what one execute and one create are made of",
+}
+DESCRIPTION = """\
+NAME
+  scripts/bench - measures Cellwall beside its peers, in one run
 
-# Line of the table -> kernel -> samples.
-Samples = dict[str, dict[str, list[float]]]
+DESCRIPTION
+  Installs the peers (into build/venv-bench, and bubblewrap by apt-get), builds the
+  release preset and small programs in C, measures, and prints a table with the
+  median of each row, its p99 in brackets, how many times better Cellwall is than
+  the peer, and the project's budgets: met or not. With fewer than 100 samples there is
+  no p99 but the maximum, and it says so. The figures also go to build/bench.json.
 
+  All kernels run the same interpreter with the same packages, are measured by the same
+  client, and take turns; who begins changes. Each has been started before, so that all
+  have their caches. Nothing is left out or corrected. The load of the machine is
+  printed, because times on a busy machine say little: run it on an idle one.
 
-def percentile(samples: list[float], part: float) -> float:
-    return sorted(samples)[max(0, math.ceil(part * len(samples)) - 1)]
+  The peers: ipykernel; xeus-python; bubblewrap with a Python that imports the same; a
+  plain fork of a warm Python. The echo kernel answers at once and runs nothing: it is
+  what the client and ZeroMQ cost by themselves, under every other kernel's figure.
+  docs/benchmarks.md tells what each row is and how it is measured.
 
+  A full run takes about ten minutes, --quick about three; --quick is for a first look
+  and for trying changes, not for figures to be told to others.
+"""
+NOTES = """\
+FILES
+  build/bench.json            the figures of the last run
+  build/venv-bench            interpreter, packages and peers, by
+                              tests/bench/requirements.txt
+  build/release               what is measured
 
-def note(samples: Samples, line: str, kernel: str, value: float) -> None:
-    samples.setdefault(line, {}).setdefault(kernel, []).append(value)
+ENVIRONMENT
+  BENCH_VERBOSE               if set, the kernels' stderr is shown
 
+EXIT STATUS
+  0  measured, whether the budgets are met or not
+  1  something could not be measured; it says what
+  2  wrong usage
 
-def in_turns(rounds: int, measure: Callable[[str, str], None], what: str) -> None:
-    print(f"{rounds} {what}", file=sys.stderr)
-    for number in range(rounds):
-        # Who begins changes, so that none always has the other's caches.
-        for kernel in sorted(KERNELS, reverse=bool(number % 2)):
-            measure(kernel, KERNELS[kernel])
-
-
-def measure_starts(samples: Samples, rounds: int, folder: Path) -> None:
-    def lean(kernel: str, name: str) -> None:
-        with LeanClient(name, folder) as client:
-            client.ask("kernel_info_request", {})
-            note(samples, "lean: kernel_info, ms", kernel, client.elapsed_ms())
-            client.execute("1+1")
-            note(samples, "lean: first result, ms", kernel, client.elapsed_ms())
-            client.execute(IMPORTS)
-            note(samples, "lean: with imports, ms", kernel, client.elapsed_ms())
-
-    def stock(kernel: str, name: str) -> None:
-        began = time.perf_counter()
-        with stock_kernel(name) as (_, client):
-            stock_execute(client, "1+1")
-            elapsed = (time.perf_counter() - began) * 1000
-            note(samples, "stock: ready and 1+1, ms", kernel, elapsed)
-
-    in_turns(rounds, lean, "starts, lean client")
-    in_turns(rounds, stock, "starts, stock client")
-
-
-def measure_round_trips(samples: Samples, count: int) -> None:
-    with stock_kernel(KERNELS["cellwall"]) as ours, stock_kernel("python3") as theirs:
-        clients = {"cellwall": ours[1], "ipykernel": theirs[1]}
-        for _ in range(WARM_UP):
-            for client in clients.values():
-                stock_execute(client, "1+1")
-
-        def once(kernel: str, _: str) -> None:
-            elapsed = stock_execute(clients[kernel], "1+1")
-            note(samples, "stock: 1+1, warm, ms", kernel, elapsed)
-
-        in_turns(count, once, "round trips")
-        for kernel, (manager, _) in (("cellwall", ours), ("ipykernel", theirs)):
-            pid = manager.provisioner.pid
-            note(samples, "memory, MiB", kernel, memory_mib(pid))
+EXAMPLES
+  scripts/bench --quick
+  scripts/bench --groups trips,breakdown
+  scripts/bench --write-docs
+"""
 
 
-def summary(samples: list[float]) -> dict[str, float]:
-    return {
-        "n": len(samples),
-        "min": round(min(samples), 3),
-        "p50": round(percentile(samples, 0.50), 3),
-        "p99": round(percentile(samples, 0.99), 3),
-        "max": round(max(samples), 3),
-    }
-
-
-def print_table(lines: dict[str, dict[str, dict[str, float]]]) -> None:
-    columns = [f"{kernel} {part}" for kernel in KERNELS for part in ("p50", "p99")]
-    print(f"{'':26}" + "".join(f"{column:>15}" for column in columns) + f"{'ratio':>8}")
-    for line, kernels in lines.items():
-        values = [kernels[kernel][part] for kernel in KERNELS for part in ("p50", "p99")]
-        ratio = kernels["ipykernel"]["p50"] / kernels["cellwall"]["p50"]
-        row = "".join(f"{value:>15.2f}" for value in values)
-        print(f"{line:26}{row}{ratio:>7.1f}x")
-
-
-def machine() -> dict[str, object]:
-    return {
-        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "processors": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 2),
-        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("ipykernel", "jupyter_client", "pyzmq")},
-    }
-
-
-def main() -> int:
+def parse() -> argparse.Namespace:
+    names = "\n".join(f"  {name:10} {text}" for name, text in GROUPS.items())
     parser = argparse.ArgumentParser(
         prog="scripts/bench",
-        description=__doc__,
+        description=DESCRIPTION,
+        epilog=f"GROUPS\n{names}\n\n{NOTES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--starts", type=int, default=20, help="kernels started per line (default 20)"
+        "--quick", action="store_true", help="few rounds: about three minutes"
     )
     parser.add_argument(
-        "--requests", type=int, default=1000, help="round trips (default 1000)"
-    )
-    parser.add_argument(
-        "--binary",
-        type=Path,
-        default=ROOT / "build/release/cellwall",
-        help="the cellwall to measure (default: build/release/cellwall)",
+        "--groups",
+        metavar="GROUP,...",
+        default=",".join(GROUPS),
+        help="measure only these groups of rows (default: all)",
     )
     parser.add_argument(
         "--json",
         type=Path,
+        metavar="FILE",
         default=ROOT / "build/bench.json",
         help="where the figures go (default: build/bench.json)",
     )
+    parser.add_argument(
+        "--write-docs",
+        action="store_true",
+        help="put the figures into docs/benchmarks.md and draw its plots",
+    )
+    parser.add_argument(
+        "--from-json",
+        action="store_true",
+        help="measure nothing: show (and with --write-docs write) the figures of --json",
+    )
     arguments = parser.parse_args()
-    if arguments.starts < 1 or arguments.requests < 1:
-        parser.error("at least one start and one request")
+    arguments.groups = arguments.groups.split(",")
+    for name in arguments.groups:
+        if name not in GROUPS:
+            parser.error(f"no group {name}; there are {', '.join(GROUPS)}")
+    return arguments
 
-    before = machine()
-    if os.getloadavg()[0] > 0.5:
-        print("bench: the machine is busy: the times will mislead", file=sys.stderr)
-    samples: Samples = {}
-    with tempfile.TemporaryDirectory(prefix="cellwall-bench-") as folder:
-        install(arguments.binary.resolve(), sys.executable, Path(folder))
-        measure_starts(samples, arguments.starts, Path(folder))
-        measure_round_trips(samples, arguments.requests)
-    lines = {
-        line: {kernel: summary(values) for kernel, values in kernels.items()}
-        for line, kernels in samples.items()
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def commit() -> str:
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def machine() -> dict[str, Any]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    versions = {}
+    for name in ("ipykernel", "xeus-python", "jupyter_client", "IPython", "numpy"):
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    if shutil.which("bwrap"):
+        said = subprocess.run(["bwrap", "--version"], capture_output=True, text=True)
+        versions["bubblewrap"] = said.stdout.split()[-1]
+    with open("/proc/meminfo") as info:
+        memory = int(info.readline().split()[1]) / 2**20
+    return {
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "processor": processor(),
+        "processors": os.cpu_count(),
+        "memory_gib": round(memory, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "user": "root" if os.geteuid() == 0 else "ordinary",
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "versions": versions,
     }
-    print(", ".join(f"{key} {value}" for key, value in before.items()))
-    print_table(lines)
-    report = {"machine": before, "results": lines}
-    arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def measure(groups: list[str], quick: bool) -> dict[str, Any]:
+    # What --help does not need, and may not be installed yet.
+    from tests.bench import breakdown, contexts, output, starts, trips
+    from tests.bench.kernels import Bench, prepare
+    from tests.bench.results import Results
+    from tests.bench.serve import serving
+
+    functions: dict[str, Callable[[Bench, Results], None]] = {
+        "start": starts.measure,
+        "trips": trips.measure,
+        "output": output.measure,
+        "contexts": contexts.measure,
+        "breakdown": breakdown.measure,
+    }
+    results = Results()
+    about = machine()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cellwall-bench-") as folder:
+        bench = Bench(ROOT / "build/release", Path(folder), quick)
+        prepare(bench)
+        if "xeus-python" not in bench.names:
+            results.remark(
+                "xeus-python has no package for this interpreter: it is left out"
+            )
+        with serving(bench, results):
+            for name in groups:
+                print(f"bench: {name}", file=sys.stderr, flush=True)
+                functions[name](bench, results)
+    about["load_after"] = round(os.getloadavg()[0], 2)
+    about["seconds"] = round(time.monotonic() - began)
+    about["quick"] = quick
+    return {"machine": about, "rows": results.as_json(), "notes": results.notes}
+
+
+def head(about: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {text}" for name, text in about["versions"].items())
+    return (
+        f"{about['time']}, commit {about['commit']}, {about['seconds']} s"
+        f"{' (quick)' if about['quick'] else ''}\n"
+        f"{about['processors']} processors ({about['processor']}), "
+        f"{about['memory_gib']} GiB, {about['system']}, {about['user']} user; "
+        f"load {about['load_before']} before, {about['load_after']} after\n"
+        f"Python {about['python']}, {versions}\n"
+        "medians, in brackets p99 (or the maximum); Nx: how many times better the first "
+        "column is\n"
+    )
+
+
+def main() -> int:
+    arguments = parse()
+    from tests.bench import docs
+    from tests.bench.results import table
+
+    if arguments.from_json:
+        report = json.loads(arguments.json.read_text())
+    else:
+        if os.getloadavg()[0] > 0.5:
+            print("bench: the machine is busy: times will mislead", file=sys.stderr)
+        report = measure(arguments.groups, arguments.quick)
+        arguments.json.parent.mkdir(parents=True, exist_ok=True)
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    print(head(report["machine"]))
+    print(table(report))
+    if arguments.write_docs:
+        docs.write(ROOT / "docs", report)
     return 0
 
 

@@ -2,7 +2,8 @@
 /*
  * contexts - measures contexts by themselves, without ZeroMQ
  *
- *     bench-contexts RUNTIMES RUNTIME PYTHON|- DIRECTORY [SERVER]
+ *     bench-contexts RUNTIMES RUNTIME PYTHON|- DIRECTORY ORIGIN
+ * ORIGIN: "exec", "zygote", "zygote:N" or a server's address; see fleet.h.
  *
  * Commands (CODE is a JSON string, to the end of the line):
  *
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "protocol/cleanup.h"
 #include "tests/bench/fleet.h"
@@ -37,15 +37,6 @@ on_touch(void *arg, char *text)
 }
 
 static void
-pause_ms(size_t ms)
-{
-    struct timespec wait = { .tv_sec = (time_t)(ms / 1000),
-                             .tv_nsec = (long)(ms % 1000) * 1000000 };
-
-    nanosleep(&wait, NULL);
-}
-
-static void
 on_create(void *arg, char *text)
 {
     struct fleet *fleet = arg;
@@ -58,7 +49,7 @@ on_create(void *arg, char *text)
         struct member *member;
         double began;
 
-        pause_ms(pause);
+        fleet_pause(fleet, pause);
         member = fleet_add(fleet);
         fleet_run(member, text);
         fleet_wait_done(member);
@@ -206,7 +197,8 @@ on_memory(void *arg, char *text)
 
     (void)text;
     if (!fleet_memory(fleet, &memory)) {
-        printf("\"count\": 0");
+        printf("\"count\": 0, \"init_private\": 0, \"init_pss\": 0, "
+               "\"runner_private\": 0, \"runner_pss\": 0");
         return;
     }
     printf("\"count\": %zu, \"init_private\": %llu, \"init_pss\": %llu, "
@@ -240,13 +232,13 @@ main(int argc, char **argv)
     struct fleet_options options = { 0 };
     struct fleet *fleet;
 
-    if (argc != 5 && argc != 6)
-        measure_die("usage: bench-contexts RUNTIMES RUNTIME PYTHON|- DIRECTORY [SERVER]");
+    if (argc != 6)
+        measure_die("usage: bench-contexts RUNTIMES RUNTIME PYTHON|- DIRECTORY ORIGIN");
     options.runtimes = argv[1];
     options.runtime = argv[2];
     options.python = strcmp(argv[3], "-") == 0 ? NULL : argv[3];
     options.directory = argv[4];
-    options.server = argv[5];
+    options.origin = argv[5];
     fleet = fleet_create(&options);
     measure_serve(commands, N_ELEMENTS(commands), fleet);
     fleet_destroy(fleet);

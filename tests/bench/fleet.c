@@ -27,6 +27,7 @@ struct fleet {
     struct context_options options;
     struct member **members; /* owned */
     size_t count, capacity;
+    bool zygote_told; /* what became of the zygote */
 };
 
 struct member {
@@ -109,18 +110,46 @@ static const struct context_observer observer = { .on_started = on_started,
                                                   .on_state = on_state,
                                                   .on_stuck = on_stuck };
 
+static void
+on_told(const char *text, void *arg)
+{
+    struct fleet *fleet = arg;
+
+    fleet->zygote_told = true;
+    if (getenv("BENCH_VERBOSE") != NULL)
+        fprintf(stderr, "%s\n", text);
+}
+
 /* The one place that knows how contexts come into being. */
 static void
-connect_spawner(struct fleet *fleet, const char *server)
+make_spawner(struct fleet *fleet, const char *origin)
 {
     struct error err = { 0 };
     int r;
 
-    if (server != NULL)
-        measure_die("this build has no contexts of a server");
-    r = spawner_create(&fleet->spawner, &err);
+    if (strcmp(origin, "exec") == 0 || strncmp(origin, "zygote", 6) == 0)
+        r = spawner_create(&fleet->spawner, &err);
+    else
+        r = spawner_connect(&fleet->spawner, origin, &err);
     if (r != 0)
         measure_die("spawner: %s", r < 0 ? strerror(-r) : err.text);
+}
+
+/* The first context is made by exec, and its environment's zygote is started for it. */
+static void
+warm_zygote(struct fleet *fleet, const char *origin)
+{
+    const char *colon = strchr(origin, ':');
+    unsigned reserve = colon != NULL ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+
+    if (strncmp(origin, "zygote", 6) != 0)
+        return;
+    if (spawner_use_zygotes(fleet->spawner, reserve, on_told, fleet) != 0)
+        measure_die("no zygotes");
+    fleet_wait_hello(fleet_add(fleet));
+    while (!fleet->zygote_told)
+        fleet_turn(fleet);
+    fleet_drop(fleet, 1);
 }
 
 static void
@@ -143,7 +172,7 @@ fleet_create(const struct fleet_options *options)
     if (fleet == NULL)
         measure_die("out of memory");
     raise_limits();
-    connect_spawner(fleet, options->server);
+    make_spawner(fleet, options->origin);
     if (runtime_load(&fleet->runtime, options->runtimes, options->runtime, &err) != 0 ||
         environment_probe(&fleet->environment, fleet->runtime, options->python, &err) !=
             0)
@@ -160,6 +189,7 @@ fleet_create(const struct fleet_options *options)
         .limits = context_limits_notebook(),
         .observer = &observer,
     };
+    warm_zygote(fleet, options->origin);
     return fleet;
 }
 
@@ -290,6 +320,18 @@ fleet_turn(struct fleet *fleet)
         measure_die("the loop has stopped");
     if (measure_now_us() - before_us > LOST_MS * 1e3)
         measure_die("nothing has happened for %d s", LOST_MS / 1000);
+}
+
+void
+fleet_pause(struct fleet *fleet, size_t ms)
+{
+    double end_us = measure_now_us() + (double)ms * 1e3, left_us = (double)ms * 1e3;
+
+    while (left_us > 0) {
+        if (loop_wait(fleet->loop, (int)(left_us / 1e3) + 1) < 0)
+            measure_die("the loop has stopped");
+        left_us = end_us - measure_now_us();
+    }
 }
 
 void

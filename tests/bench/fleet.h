@@ -20,10 +20,13 @@ struct fleet_options {
     const char *runtime; /* "python" */
     const char *python; /* the interpreter, or NULL */
     const char *directory; /* what the contexts may write */
-    const char *server; /* address of a running one, or NULL: contexts by exec */
+    /* "exec"; "zygote" and, from a reserve of up to N, "zygote:N"; or the address of a
+     * running server. */
+    const char *origin;
 };
 
-/* Call it before there are threads. Dies when it cannot. */
+/* Call it before there are threads. Waits until a zygote is ready. Dies when it cannot.
+ */
 struct fleet *fleet_create(const struct fleet_options *options);
 void fleet_destroy(struct fleet *fleet);
 
@@ -45,6 +48,8 @@ void fleet_wait_hello(struct member *member);
 void fleet_wait_done(struct member *member);
 bool fleet_is_done(const struct member *member);
 void fleet_turn(struct fleet *fleet);
+/* Waits for MS while the loop turns: a reserve is filled in idle time. */
+void fleet_pause(struct fleet *fleet, size_t ms);
 
 /* When that happened, by measure_now_us. */
 double fleet_created_us(const struct member *member);

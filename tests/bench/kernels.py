@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Kernels to be measured, and the two clients that measure them."""
+"""The kernels that are measured, and Jupyter's own client."""
 
 from __future__ import annotations
 
@@ -7,116 +7,115 @@ import json
 import os
 import queue
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import psutil
-import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
-from jupyter_client.connect import write_connection_file
-from jupyter_client.session import Session
+
+from tests.bench.drive import Kernel
 
 TIMEOUT_S = 120.0
+CELLWALL, SERVED = "cellwall", "cellwall + serve"
+IPYKERNEL, XEUS, ECHO = "ipykernel", "xeus-python", "echo"
 
 
-def install(binary: Path, python: str, prefix: Path) -> None:
-    """Installs our kernelspec into PREFIX and lets Jupyter look there only."""
+@dataclass
+class Bench:
+    """Where everything is, and which kernels there are."""
+
+    build: Path  # of the release preset
+    folder: Path  # for this run's files; is removed at the end
+    quick: bool
+    names: dict[str, str] = field(default_factory=dict)  # column -> Jupyter's name
+    env: dict[str, dict[str, str]] = field(default_factory=dict)  # by column
+
+    def rounds(self, full: int, quick: int) -> int:
+        return quick if self.quick else full
+
+    def program(self, name: str) -> Path:
+        return self.build / "bench" / name
+
+    def kernel(self, column: str) -> Kernel:
+        """Started by its command `start`."""
+        return Kernel(
+            self.program("bench-client"),
+            self.names[column],
+            self.folder,
+            self.env.get(column),
+        )
+
+    def columns(self, *wanted: str) -> list[str]:
+        """Those of WANTED (none: all but the echo) that there are here."""
+        wanted = wanted or (CELLWALL, SERVED, IPYKERNEL, XEUS)
+        return [column for column in wanted if column in self.names]
+
+
+def turns(columns: list[str], count: int) -> Iterator[str]:
+    """Each column COUNT times; who begins changes, so that none has always the caches of
+    the same other."""
+    for number in range(count):
+        start = number % len(columns)
+        yield from columns[start:] + columns[:start]
+
+
+def prepare(bench: Bench) -> None:
+    """Installs the kernelspecs into the run's folder; lets Jupyter look there only."""
+    prefix = bench.folder / "jupyter"
+    kernels = prefix / "share/jupyter/kernels"
     os.environ["JUPYTER_PATH"] = str(prefix / "share/jupyter")
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
-        os.environ[name] = str(prefix / name.lower())
-    os.environ["IPYTHONDIR"] = str(prefix / "ipython")
+        os.environ[name] = str(bench.folder / name.lower())
+    # Caches that a user has after the first start.
+    os.environ["IPYTHONDIR"] = str(bench.folder / "ipython")
+    os.environ["MPLCONFIGDIR"] = str(bench.folder / "matplotlib")
+    (bench.folder / "matplotlib").mkdir()
     subprocess.run(
-        [binary, "install-kernelspec", "--python", python, "--prefix", str(prefix)],
+        [bench.build / "cellwall", "install-kernelspec"]
+        + ["--python", sys.executable, "--prefix", str(prefix)],
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=TIMEOUT_S,
     )
-
-
-class LeanClient:
-    """Three bare sockets that connect again each millisecond, signing by jupyter_client.
-
-    What is measured with it is the kernel's time, as far as a client can.
-    """
-
-    def __init__(self, name: str, folder: Path) -> None:
-        self.file = folder / f"lean-{name}.json"
-        manager = KernelManager(kernel_name=name, connection_file=str(self.file))
-        _, info = write_connection_file(str(self.file), key=os.urandom(16).hex().encode())
-        self.session = Session(key=info["key"].encode(), signature_scheme="hmac-sha256")
-        self.context = zmq.Context()
-        self.sockets = {}
-        for channel, kind in (("shell", zmq.DEALER), ("iopub", zmq.SUB)):
-            socket = self.context.socket(kind)
-            socket.linger = 0
-            socket.reconnect_ivl = 1
-            if kind == zmq.SUB:
-                socket.subscribe(b"")
-            socket.connect(f"tcp://{info['ip']}:{info[f'{channel}_port']}")
-            self.sockets[channel] = socket
-        self.started = time.perf_counter()
-        self.process = subprocess.Popen(
-            manager.format_kernel_cmd(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **manager.kernel_spec.env},
-            start_new_session=True,
-        )
-
-    def receive(self, channel: str, wanted: str, asked: str) -> dict[str, Any]:
-        """The next message of the type WANTED that belongs to the request ASKED."""
-        socket = self.sockets[channel]
-        while True:
-            if not socket.poll(TIMEOUT_S * 1000 if self.process.poll() is None else 0):
-                raise TimeoutError(f"no {wanted} from {self.process.args}")
-            _, frames = self.session.feed_identities(socket.recv_multipart())
-            message = self.session.deserialize(frames)
-            if (message["msg_type"], message["parent_header"].get("msg_id")) == (
-                wanted,
-                asked,
-            ):
-                return message["content"]
-
-    def ask(self, kind: str, content: dict[str, Any]) -> dict[str, Any]:
-        request = self.session.send(self.sockets["shell"], kind, content)
-        reply = kind.replace("_request", "_reply")
-        return self.receive("shell", reply, request["header"]["msg_id"])
-
-    def execute(self, code: str) -> None:
-        content = self.ask("execute_request", {"code": code, "silent": False})
-        if content["status"] != "ok":
-            raise RuntimeError(content["evalue"])
-
-    def elapsed_ms(self) -> float:
-        """Since just before the process was started."""
-        return (time.perf_counter() - self.started) * 1000
-
-    def close(self) -> None:
-        self.context.destroy(linger=0)
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.file.unlink(missing_ok=True)
-
-    def __enter__(self) -> LeanClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    echo = {"argv": [str(bench.program("bench-echo")), "{connection_file}"]}
+    (kernels / "echo").mkdir(parents=True)
+    (kernels / "echo/kernel.json").write_text(
+        json.dumps({**echo, "display_name": "Echo", "language": "echo"})
+    )
+    bench.names = {
+        CELLWALL: "cellwall-python",
+        SERVED: "cellwall-python",
+        IPYKERNEL: "python3",
+        XEUS: "xpython",
+        ECHO: "echo",
+    }
+    theirs = Path(sys.prefix) / "share/jupyter/kernels"
+    for column in (IPYKERNEL, XEUS):
+        name = bench.names[column]
+        if (theirs / name / "kernel.json").exists():
+            (kernels / name).symlink_to(theirs / name)
+        else:
+            del bench.names[column]
+    for column in (CELLWALL, SERVED):
+        runtime = bench.folder / column.replace(" + ", "-")
+        runtime.mkdir(mode=0o700)
+        bench.env[column] = {"XDG_RUNTIME_DIR": str(runtime)}
 
 
 @contextmanager
-def stock_kernel(name: str) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
+def stock_kernel(
+    bench: Bench, column: str
+) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     """A kernel as jupyter_client starts it; ready when its own client says so."""
-    manager = KernelManager(kernel_name=name)
-    manager.start_kernel(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    manager = KernelManager(kernel_name=bench.names[column])
+    manager.start_kernel(
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **bench.env.get(column, {})},
+    )
     client = manager.client()
     client.start_channels()
     try:
@@ -134,7 +133,7 @@ def stock_execute(client: BlockingKernelClient, code: str) -> float:
     # wait_for_ready may have left the answers to some of its own questions.
     while True:
         reply = client.get_shell_msg(timeout=TIMEOUT_S)
-        if reply["parent_header"]["msg_id"] == asked:
+        if reply["parent_header"].get("msg_id") == asked:
             break
     if reply["content"]["status"] != "ok":
         raise RuntimeError(json.dumps(reply["content"]))
@@ -148,10 +147,3 @@ def stock_execute(client: BlockingKernelClient, code: str) -> float:
             and message["content"].get("execution_state") == "idle"
         ):
             return (time.perf_counter() - began) * 1000
-
-
-def memory_mib(pid: int) -> float:
-    """Proportional share of memory (PSS) of a kernel and all its children."""
-    kernel = psutil.Process(pid)
-    processes = [kernel, *kernel.children(recursive=True)]
-    return sum(p.memory_full_info().pss for p in processes) / 2**20
