@@ -272,7 +272,8 @@ profile_create(struct profile **ret, const struct context_options *options,
     if (r != 0)
         return r;
     assert(profile != NULL);
-    if (options->runtime->zygote != NULL && profile_variables_can_wait(options))
+    if (options->runtime->zygote != NULL && options->network == SANDBOX_NETWORK_NONE &&
+        profile_variables_can_wait(options))
         r = create(&profile->zygote, options, programs, true, NULL);
     if (r < 0)
         return r;
