@@ -20,6 +20,7 @@
 #include "protocol/cleanup.h"
 
 #define INIT_NAME "cellwall-init"
+#define ENDED_EARLY "runner ended while it was confined" /* as a step */
 
 struct init {
     pid_t runner; /* inside; 0: reaped */
@@ -63,7 +64,6 @@ static void
 report_started(struct init *init)
 {
     struct control_report message = { .kind = CONTROL_STARTED, .pid = init->runner };
-
     int fds[SANDBOX_NAMESPACE_COUNT];
 
     init->started = true;
@@ -74,7 +74,8 @@ report_started(struct init *init)
     for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
         fds[i] = SANDBOX_INIT_NAMESPACES + i;
     report_with(SANDBOX_INIT_CONTROL, &message, fds, SANDBOX_NAMESPACE_COUNT);
-    sys_close_from(SANDBOX_INIT_NAMESPACES);
+    for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
+        close(fds[i]);
 }
 
 static uint64_t
@@ -128,10 +129,26 @@ on_status(struct init *init)
             return;
         }
         if (n != (ssize_t)sizeof failure || failure.error == 0)
-            sandbox_failure_set(&failure, ECHILD, "runner ended while it was confined",
-                                "");
+            sandbox_failure_set(&failure, ECHILD, ENDED_EARLY, "");
         report_failure(SANDBOX_INIT_CONTROL, &failure);
     }
+}
+
+/* The runner has ended, but a zygote may hold its end of the socket a moment longer. */
+static void
+settle_start(struct init *init)
+{
+    struct sandbox_failure failure;
+
+    on_status(init); /* what it said last came before its end */
+    if (init->started)
+        return;
+    if (init->ready) {
+        report_started(init);
+        return;
+    }
+    sandbox_failure_set(&failure, ECHILD, ENDED_EARLY, "");
+    report_failure(SANDBOX_INIT_CONTROL, &failure);
 }
 
 static void
@@ -147,7 +164,7 @@ on_child(struct init *init)
     while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
         if (pid != init->runner)
             continue;
-        on_status(init); /* what it said last came before its end */
+        settle_start(init);
         report_exited(init, status, &usage);
     }
     /* What a zygote has made may outlive it, but not the other way round. */
