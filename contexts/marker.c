@@ -65,14 +65,25 @@ take(struct marker_scan *scan, const uint8_t *up_to)
     return slice;
 }
 
+/* Markers of small frames stand one behind the other: there the search is a comparison.
+ */
+static const uint8_t *
+find(const struct marker_scan *scan, const uint8_t *at, const uint8_t *end)
+{
+    size_t length = (size_t)(end - at);
+
+    if (length >= FRAME_NONCE_BYTES && memcmp(at, scan->nonce, FRAME_NONCE_BYTES) == 0)
+        return at;
+    return memmem(at, length, scan->nonce, FRAME_NONCE_BYTES);
+}
+
 struct slice
 marker_scan_take(struct marker_scan *scan, uint64_t next)
 {
     const uint8_t *end = scan->data + scan->end, *search = scan->data + scan->start;
 
     while (scan->met < next) {
-        const uint8_t *hit =
-            memmem(search, (size_t)(end - search), scan->nonce, FRAME_NONCE_BYTES);
+        const uint8_t *hit = find(scan, search, end);
         uint64_t number;
 
         if (hit == NULL)
