@@ -127,18 +127,23 @@ put_marker(int fd, uint64_t number)
 }
 
 static void
-send_frame(struct fixture *f, uint64_t sequence)
+send_any(struct fixture *f, const struct frame *frame)
 {
-    struct frame frame = { .type = FRAME_DISPLAY_DATA,
-                           .sequence = sequence,
-                           .content = slice_text("{}") };
     struct buffer bytes;
 
     buffer_init(&bytes, FRAME_BYTES_MAX);
-    assert_int_equal(frame_encode(&bytes, &frame, FRAME_FROM_RUNNER, NULL), 0);
+    assert_int_equal(frame_encode(&bytes, frame, FRAME_FROM_RUNNER, NULL), 0);
     assert_int_equal(send(f->channel, bytes.data, bytes.length, MSG_NOSIGNAL),
                      (int)bytes.length);
     buffer_fini(&bytes);
+}
+
+static void
+send_frame(struct fixture *f, uint64_t sequence)
+{
+    send_any(f, &(struct frame){ .type = FRAME_DISPLAY_DATA,
+                                 .sequence = sequence,
+                                 .content = slice_text("{}") });
 }
 
 /* As a runner does. */
@@ -149,6 +154,21 @@ put_frame(struct fixture *f)
     put_marker(f->out, f->sequence);
     put_marker(f->err, f->sequence);
     send_frame(f, f->sequence);
+}
+
+/* Text that a runner sends as a frame. */
+static void
+put_piece(struct fixture *f, const char *text)
+{
+    struct slice bytes = slice_text(text);
+
+    f->sequence++;
+    put_marker(f->out, f->sequence);
+    put_marker(f->err, f->sequence);
+    send_any(f, &(struct frame){ .type = FRAME_STREAM,
+                                 .sequence = f->sequence,
+                                 .buffers = &bytes,
+                                 .buffer_count = 1 });
 }
 
 /* Turns until nothing is ready any more. */
@@ -425,6 +445,75 @@ test_drain_passes_on_what_the_dead_left(void **state)
     assert_heard(f, " out:a frame:1 out:b err:c012");
 }
 
+/* Waits until something is heard, as long as it takes. */
+static void
+wait_heard(struct fixture *f)
+{
+    size_t heard = f->heard.length;
+
+    while (f->heard.length == heard)
+        assert_int_equal(loop_wait(f->loop, -1), 0);
+}
+
+/* However many a program writes one by one, they do not wake us one by one. */
+static void
+assert_rests(struct fixture *f, void (*put_one)(struct fixture *f))
+{
+    struct pollfd ready = { .fd = loop_fd(f->loop), .events = POLLIN };
+    size_t heard;
+    int pieces = 0;
+
+    do {
+        put_one(f);
+        pieces++;
+        heard = f->heard.length;
+        run(f);
+    } while (f->heard.length > heard && pieces < 1000);
+    assert_in_range(pieces, 10, 999);
+    put_one(f);
+    assert_int_equal(poll(&ready, 1, 0), 0);
+    wait_heard(f);
+}
+
+static void
+put_small_piece(struct fixture *f)
+{
+    put_piece(f, "a");
+}
+
+static void
+put_small_raw_piece(struct fixture *f)
+{
+    put_text(f->err, "a");
+}
+
+static void
+test_small_pieces_in_a_row_are_fetched_many_at_a_time(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_rests(f, put_small_piece);
+    put_frame(f); /* ends the row */
+    wait_heard(f);
+    assert_rests(f, put_small_raw_piece);
+}
+
+static void
+test_a_rest_ends_when_the_child_is_dead(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 1000; i++) {
+        put_text(f->out, "a");
+        run(f);
+    }
+    f->heard.length = 0;
+    put_text(f->out, "b");
+    put_frame(f);
+    assert_int_equal(output_drain(f->output, true), 0);
+    assert_int_equal(f->heard.data[f->heard.length - 1], '1');
+}
+
 /* A round: raw text in one stream or both, then a frame; and now and then the loop turns
  * in the middle of it. */
 static void
@@ -502,6 +591,8 @@ main(void)
         TEST(test_nothing_is_read_while_paused),
         TEST(test_closed_ends_do_not_spin_while_paused),
         TEST(test_drain_passes_on_what_the_dead_left),
+        TEST(test_small_pieces_in_a_row_are_fetched_many_at_a_time),
+        TEST(test_a_rest_ends_when_the_child_is_dead),
         TEST(test_thousands_of_mixed_writes_are_in_order),
         cmocka_unit_test(test_scan_takes_linear_time_over_markers_that_are_none),
     };
