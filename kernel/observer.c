@@ -11,6 +11,8 @@
 #include "protocol/cleanup.h"
 #include "protocol/text.h"
 
+#define STREAM_HEAD_BYTES 64 /* of a stream's content beside its text */
+
 static int
 on_started(uint64_t number, uint32_t execution_count, void *arg)
 {
@@ -35,8 +37,10 @@ publish_stream(struct kernel *kernel, struct slice parent_header, bool is_stderr
     int r;
 
     buffer_init(&content, KERNEL_CONTENT_BYTES_MAX);
-    r = buffer_append_format(
-        &content, "{\"name\":\"%s\",\"text\":", is_stderr ? "stderr" : "stdout");
+    r = buffer_reserve(&content, text.length + text.length / 16 + STREAM_HEAD_BYTES);
+    if (r == 0)
+        r = buffer_append_format(
+            &content, "{\"name\":\"%s\",\"text\":", is_stderr ? "stderr" : "stdout");
     if (r == 0)
         r = text_append_json(&content, text.data, text.length);
     if (r == 0)
