@@ -56,12 +56,15 @@ def _find_what_pip_installs() -> None:
         sys.path.insert(at[0] if at else len(sys.path), folder)
 
 
-def prepare() -> Kernel:
-    """Makes all that a runner needs. SystemExit: there is no IPython to make it with."""
+def begin() -> None:
+    """Must come first. SystemExit: there is no IPython to go on with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing runs that it could be for
     _look_like_a_notebook()
     _require_ipython()
 
+
+def prepare() -> Kernel:
+    """Makes all that a runner needs."""
     from . import forks, inputs, interrupts, requests, standins
     from .kernel import Kernel
 
@@ -95,11 +98,12 @@ def serve(kernel: Kernel, get_set: Callable[[], None] | None = None) -> None:
 
 def main() -> None:
     """The runner, started by exec."""
+    begin()
     serve(prepare())
 
 
 def zygote() -> None:
-    """The zygote; see there."""
-    from . import zygote as process
+    """A process that forks runners."""
+    from . import starter
 
-    process.run()
+    starter.run(begin)

@@ -19,6 +19,9 @@ _TABLE = (
 )
 
 
+_MT19937_WORDS = 624
+
+
 class UnfitError(Exception):
     """A module that no fork can use; it cannot be taken back either."""
 
@@ -119,7 +122,9 @@ def reseed() -> None:
     """Gives the loaded libraries random numbers that no other runner has."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
-        numpy.random.seed()
+        # Its generator's whole state; seed() would write to many pages for the same.
+        key = numpy.frombuffer(os.urandom(_MT19937_WORDS * 4), numpy.uint32)
+        numpy.random.set_state(("MT19937", key, _MT19937_WORDS))
     uuid = sys.modules.get("uuid")
     if uuid is not None:
         uuid._node = uuid._last_timestamp = None

@@ -77,6 +77,7 @@ class State:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kept: dict[int, tuple[Any, Any]] = {}
+        self._changing: set[int] = set()
         for root in self._roots(kernel.shell):
             self._keep(root)
         self._registries = {id(names) for names in _registries()}
@@ -117,8 +118,9 @@ class State:
 
     def restore(self) -> None:
         """Puts everything back, and forgets what else the cells left behind."""
-        for container, copy in self._kept.values():
+        for identity, (container, copy) in self._kept.items():
             if not _is_same(container, copy):
+                self._changing.add(identity)
                 container.clear()
                 _fill(container, copy)
         for name in _LAST:
@@ -126,6 +128,10 @@ class State:
         inputs.deferred.clear()
         inputs.asker = None
         requests.forget()
+
+    def narrow(self) -> None:
+        """Looks from now on only after what has needed to be put back."""
+        self._kept = {one: self._kept[one] for one in self._changing}
 
     def forget_process(self) -> None:
         """Forgets what depends on this process: a fork shall find out for itself."""

@@ -22,7 +22,6 @@ from .kernel import Kernel
 
 _SOCKET = 3
 _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_ANSWER_BYTES_MAX = 64 * 1024
 _PRELOAD = "CELLWALL_PRELOAD"  # names of modules, with commas between
 _LEFT_OUT = "CELLWALL_LEFT_OUT"  # JSON, from a life that they have spoiled: [name, why]
 _ROUNDS = 20
@@ -30,15 +29,6 @@ _SIZE_CLASSES = range(16, 513, 16)
 _FILLERS = 500
 
 _fillers: list[bytes] = []
-
-
-def _tell(answer: dict[str, Any]) -> None:
-    text = json.dumps(answer).encode()
-    while len(text) > _ANSWER_BYTES_MAX:
-        longest = max(answer, key=lambda name: len(json.dumps(answer[name])))
-        answer[longest] = answer[longest][: len(answer[longest]) // 2]
-        text = json.dumps(answer).encode()
-    os.write(_SOCKET, text)
 
 
 def _start_without(name: str, why: str, wanted: list[str], left_out: list[Any]) -> None:
@@ -110,7 +100,7 @@ def _check() -> None:
         sys.exit(f"the Python zygote has files open that its forks would share: {names}")
 
 
-class _Zygote:
+class Zygote:
     """What there is before the fork."""
 
     def __init__(self) -> None:
@@ -122,13 +112,23 @@ class _Zygote:
         self._loaded = _preload(self._kernel, self._left_out)
         self._packages = environment.top_names(sys.modules) - before
         self._state = rehearsal.State(self._kernel)
-        for _ in range(_ROUNDS):
-            rehearsal.play(self._kernel, rehearsal.ALL, self._state)
-        self._state.forget_process()
         self._setters = blas.find_setters()
+        for _ in range(_ROUNDS):
+            self._rehearse()
+        self._state.narrow()
+        self._state.forget_process()
         self._kernel.loop.release_fds()
         _check()
         _settle_memory()
+
+    def _rehearse(self) -> None:
+        """The life of a fork as far as it can be had without one."""
+        environment.adopt([f"{name}={value}" for name, value in os.environ.items()])
+        environment.is_fit({"TERM"}, self._packages)
+        self._kernel.loop.release_fds()
+        self._kernel.loop.make_fds()
+        rehearsal.play(self._kernel, rehearsal.ALL, self._state)
+        preload.reseed()
 
     def describe(self) -> dict[str, Any]:
         """What is told to who has started it."""
@@ -145,21 +145,22 @@ class _Zygote:
         changed = environment.adopt(variables)
         if not environment.is_fit(changed, self._packages):
             environment.start_anew(_FOLDER)
-        self._kernel.loop.make_fds()
         if self._setters:
             self._kernel.release_threads = self._release_threads
-        is_set = not _is_readable(_SOCKET)
-        if is_set:  # one of a reserve: the server has time
+        is_early = not _is_readable(_SOCKET)
+        if is_early:  # one of a reserve: the server has time
+            self._get_set(True)
+        main.serve(
+            self._kernel,
+            lambda: None if is_early else self._get_set(not _cellwall.readable()),
+        )
+
+    def _get_set(self, has_time: bool) -> None:
+        """What must be done before user code runs, and what can be."""
+        self._kernel.loop.make_fds()
+        preload.reseed()
+        if has_time:
             rehearsal.play(self._kernel, rehearsal.FIRST, self._state)
-            preload.reseed()
-
-        def get_set() -> None:
-            if not is_set:
-                if not _cellwall.readable():
-                    rehearsal.play(self._kernel, rehearsal.FIRST, self._state)
-                preload.reseed()
-
-        main.serve(self._kernel, get_set)
 
     def _release_threads(self) -> None:
         blas.release(self._setters, os.environ)
@@ -167,17 +168,3 @@ class _Zygote:
 
 def _is_readable(fd: int) -> bool:
     return bool(select.select([fd], [], [], 0)[0])
-
-
-def run() -> None:
-    """Gets ready, says so, and forks runners until nobody can ask for them."""
-    try:
-        zygote = _Zygote()
-    except BaseException as error:
-        words = error.args[0] if isinstance(error, SystemExit) else repr(error)
-        _tell({"ready": False, "error": str(words)})
-        raise
-    _tell(zygote.describe())
-    variables = _cellwall.serve_forks()
-    if variables is not None:
-        zygote.live(variables)
