@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -28,15 +27,14 @@ struct request {
 };
 
 struct remote {
-    int socket; /* owned; -1: the server is gone */
+    int socket; /* owned; -1: not connected */
     struct loop *loop; /* borrowed; NULL: not attached */
-    struct loop_source *source; /* owned */
+    struct loop_source *source; /* owned; NULL: not attached or not connected */
+    struct loop_timer *patience; /* owned: see the limits in the header */
     struct request *requests; /* owned */
     size_t count;
     uint64_t tickets; /* given so far */
 };
-
-CLEANUP_DEFINE(struct remote, remote_destroy);
 
 void
 remote_put(uint8_t *ret, uint64_t value, int size)
@@ -86,24 +84,24 @@ connect_to(int socket, const char *address, struct error *err)
 }
 
 int
-remote_create(struct remote **ret, const char *address, struct error *err)
+remote_create(struct remote **ret)
 {
-    CLEANUP(remote_destroyp) struct remote *remote = calloc(1, sizeof *remote);
-    int bytes = SOCKET_BYTES, r;
+    struct remote *remote = calloc(1, sizeof *remote);
 
     if (remote == NULL)
         return -ENOMEM;
-    remote->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (remote->socket < 0)
-        return error_errno(err, "socket");
-    if (setsockopt(remote->socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
-        setsockopt(remote->socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    r = connect_to(remote->socket, address, err);
-    if (r != 0)
-        return r;
+    remote->socket = -1;
     *ret = remote;
-    remote = NULL;
     return 0;
+}
+
+static void
+disconnect(struct remote *remote)
+{
+    loop_source_destroy(remote->source);
+    remote->source = NULL;
+    close_fdp(&remote->socket);
+    remote->socket = -1;
 }
 
 void
@@ -117,9 +115,8 @@ remote_destroy(struct remote *remote)
         remote->requests = request->next;
         free(request);
     }
-    loop_source_destroy(remote->source);
-    if (remote->socket >= 0)
-        close(remote->socket);
+    loop_timer_destroy(remote->patience);
+    disconnect(remote);
     free(remote);
 }
 
@@ -138,24 +135,49 @@ take(struct remote *remote, uint64_t ticket)
     return request;
 }
 
-static int
-fail_all(struct remote *remote)
+static const struct request *
+find_until(const struct remote *remote, uint64_t last)
 {
+    const struct request *request = remote->requests;
+
+    while (request != NULL && request->ticket > last)
+        request = request->next;
+    return request;
+}
+
+/* Who is told may ask anew, of another connection: the new ones are not told. */
+static int
+fail_all(struct remote *remote, const char *why)
+{
+    uint64_t last = remote->tickets;
+    const struct request *found;
     struct error err = { 0 };
     int r = 0;
 
-    loop_source_destroy(remote->source);
-    remote->source = NULL;
-    close(remote->socket);
-    remote->socket = -1;
-    error_set(&err, SPAWNER_E_GONE, "the server has ended");
-    while (r == 0 && remote->requests != NULL) {
-        struct request *request = take(remote, remote->requests->ticket);
+    disconnect(remote);
+    loop_timer_disarm(remote->patience);
+    error_set(&err, SPAWNER_E_GONE, "%s", why);
+    while (r == 0 && (found = find_until(remote, last)) != NULL) {
+        struct request *request = take(remote, found->ticket);
 
         r = request->fn(NULL, &err, request->arg);
         free(request);
     }
     return r;
+}
+
+static int
+on_patience(void *arg)
+{
+    return fail_all(arg, "the server does not answer");
+}
+
+static void
+be_patient(struct remote *remote)
+{
+    loop_timer_arm(remote->patience,
+                   (remote->count > 0 ? REMOTE_SILENT_MS : REMOTE_IDLE_MS) *
+                       UINT64_C(1000));
 }
 
 /* One for each answer, asked for still or not: what nobody keeps is closed, and ends. */
@@ -201,45 +223,88 @@ on_answer(int fd, uint32_t events, void *arg)
     if (r == -EAGAIN)
         return 0;
     if (r < 0)
-        return fail_all(remote);
+        return fail_all(remote, "the server has ended");
     if (passing.cut || passing.length < REMOTE_HEAD_BYTES) {
         passing_fini(&passing);
-        return fail_all(remote);
+        return fail_all(remote, "the server has ended");
     }
     request = take(remote, remote_get(packet, REMOTE_ID_BYTES));
+    be_patient(remote);
     r = request == NULL ? 0 : tell(request, packet, &passing);
     free(request);
     passing_fini(&passing);
     return r;
 }
 
+static int
+listen_to(struct remote *remote)
+{
+    int r = loop_add_fd(&remote->source, remote->loop, remote->socket, EPOLLIN, on_answer,
+                        remote);
+
+    if (r == 0)
+        be_patient(remote);
+    return r;
+}
+
 int
 remote_attach(struct remote *remote, struct loop *loop)
 {
+    int r;
+
     assert(remote->loop == NULL);
     remote->loop = loop;
-    return loop_add_fd(&remote->source, loop, remote->socket, EPOLLIN, on_answer, remote);
+    r = loop_add_timer(&remote->patience, loop, on_patience, remote);
+    return r == 0 && remote->socket >= 0 ? listen_to(remote) : r;
+}
+
+/* Without blocking: a server that does not accept would hold up everybody else. */
+int
+remote_connect(struct remote *remote, const char *address, struct error *err)
+{
+    int bytes = SOCKET_BYTES, r;
+
+    assert(remote->socket < 0);
+    remote->socket = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (remote->socket < 0)
+        return error_errno(err, "socket");
+    if (setsockopt(remote->socket, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
+        setsockopt(remote->socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    r = connect_to(remote->socket, address, err);
+    if (r == 0 && remote->loop != NULL)
+        r = listen_to(remote);
+    if (r != 0)
+        disconnect(remote);
+    return r;
+}
+
+bool
+remote_is_connected(const struct remote *remote)
+{
+    return remote->socket >= 0;
+}
+
+bool
+remote_drop(struct remote *remote)
+{
+    if (remote->count > 0)
+        return false;
+    disconnect(remote);
+    return true;
 }
 
 static int
-send_request(struct remote *remote, const struct spawner_wish *wish, uint64_t ticket,
+send_request(const struct remote *remote, const struct wish *wish, uint64_t ticket,
              struct error *err)
 {
-    CLEANUP(buffer_fini) struct buffer body;
     uint8_t head[REMOTE_HEAD_BYTES];
     int r;
 
-    buffer_init(&body, 2 * SANDBOX_SPEC_BYTES_MAX);
-    r = sandbox_spec_encode(&body, wish->spec, err);
     remote_put(head, ticket, REMOTE_ID_BYTES);
-    remote_put(head + REMOTE_ID_BYTES, body.length, REMOTE_LENGTH_BYTES);
-    if (r == 0 && wish->zygote != NULL)
-        r = sandbox_spec_encode(&body, wish->zygote, err);
-    if (r != 0)
-        return r < 0 ? r : SPAWNER_E_SPEC;
+    remote_put(head + REMOTE_ID_BYTES, wish->first_length, REMOTE_LENGTH_BYTES);
     r = passing_send(remote->socket,
                      (struct slice){ .data = head, .length = sizeof head },
-                     buffer_slice(&body), NULL, 0, MSG_DONTWAIT);
+                     buffer_slice(&wish->bytes), NULL, 0, MSG_DONTWAIT);
     if (r == -EAGAIN)
         return error_set(err, SPAWNER_E_FULL, "the server does not keep up");
     return r == 0 ? 0
@@ -247,7 +312,7 @@ send_request(struct remote *remote, const struct spawner_wish *wish, uint64_t ti
 }
 
 int
-remote_spawn(struct remote *remote, const struct spawner_wish *wish, spawner_done_fn *fn,
+remote_spawn(struct remote *remote, const struct wish *wish, spawner_done_fn *fn,
              void *arg, uint64_t *ret_ticket, struct error *err)
 {
     struct request *request;
@@ -272,6 +337,7 @@ remote_spawn(struct remote *remote, const struct spawner_wish *wish, spawner_don
     }
     remote->requests = request;
     remote->count++;
+    be_patient(remote);
     *ret_ticket = request->ticket;
     return 0;
 }

@@ -10,7 +10,7 @@
 
 #include "contexts/birth.h"
 #include "contexts/loop.h"
-#include "contexts/sandbox/spec.h"
+#include "contexts/wish.h"
 #include "contexts/zygote.h"
 #include "contexts/zygotes.h"
 #include "protocol/cleanup.h"
@@ -35,8 +35,8 @@ struct spare {
 struct stock {
     struct stock *next;
     struct reserve *reserve; /* borrowed */
-    struct sandbox_spec_copy spec, zygote_spec; /* owned */
-    struct buffer key; /* owned: both, encoded */
+    struct wish key; /* owned */
+    struct wish_copy copy; /* owned: the same, decoded */
     struct spare *spares; /* owned */
     unsigned count;
     uint64_t used_us;
@@ -87,9 +87,8 @@ stock_destroy(struct stock *stock)
     if (stock->reserve->birth_stock == stock)
         stock->reserve->birth_stock = NULL;
     stock_empty(stock);
-    sandbox_spec_copy_fini(&stock->spec);
-    sandbox_spec_copy_fini(&stock->zygote_spec);
-    buffer_fini(&stock->key);
+    wish_copy_fini(&stock->copy);
+    wish_fini(&stock->key);
     free(stock);
 }
 
@@ -125,25 +124,13 @@ folders_equal(const struct folder *a, const struct folder *b)
     return true;
 }
 
-static int
-encode(struct buffer *ret, const struct spawner_wish *wish, size_t *ret_first)
-{
-    int r;
-
-    buffer_init(ret, 2 * SANDBOX_SPEC_BYTES_MAX);
-    r = sandbox_spec_encode(ret, wish->spec, NULL);
-    *ret_first = ret->length;
-    return r != 0 ? r : sandbox_spec_encode(ret, wish->zygote, NULL);
-}
-
 /* Moves it to the front. */
 static struct stock *
-find_stock(struct reserve *reserve, const struct buffer *key)
+find_stock(struct reserve *reserve, const struct wish *key)
 {
     struct stock **at = &reserve->stocks, *stock;
 
-    while (*at != NULL && ((*at)->key.length != key->length ||
-                           memcmp((*at)->key.data, key->data, key->length) != 0))
+    while (*at != NULL && !wish_equals(&(*at)->key, key))
         at = &(*at)->next;
     stock = *at;
     if (stock == NULL)
@@ -174,25 +161,19 @@ drop_stocks(struct reserve *reserve)
 
 /* Takes KEY's bytes. */
 static int
-stock_create(struct stock **ret, struct reserve *reserve, struct buffer *key,
-             size_t first)
+stock_create(struct stock **ret, struct reserve *reserve, struct wish *key)
 {
     CLEANUP(stock_destroyp) struct stock *stock = calloc(1, sizeof *stock);
-    struct slice bytes = buffer_slice(key);
     int r;
 
     if (stock == NULL)
         return -ENOMEM;
     stock->reserve = reserve;
-    r = sandbox_spec_decode(&stock->spec, (struct slice){ bytes.data, first }, NULL);
-    if (r == 0)
-        r = sandbox_spec_decode(
-            &stock->zygote_spec,
-            (struct slice){ bytes.data + first, bytes.length - first }, NULL);
+    r = wish_copy_init(&stock->copy, buffer_slice(&key->bytes), key->first_length, NULL);
     if (r != 0)
         return r;
     stock->key = *key;
-    *key = (struct buffer){ 0 };
+    *key = (struct wish){ 0 };
     *ret = stock;
     stock = NULL;
     return 0;
@@ -215,15 +196,14 @@ reserve_wake(struct reserve *reserve)
 void
 reserve_note(struct reserve *reserve, const struct spawner_wish *wish)
 {
-    CLEANUP(buffer_fini) struct buffer key = { 0 };
+    CLEANUP(wish_fini) struct wish key = { 0 };
     struct stock *stock = NULL;
-    size_t first;
 
-    if (reserve->size == 0 || encode(&key, wish, &first) != 0)
+    if (reserve->size == 0 || wish_init(&key, wish, NULL) != 0)
         return;
     stock = find_stock(reserve, &key);
     if (stock == NULL) {
-        if (stock_create(&stock, reserve, &key, first) != 0)
+        if (stock_create(&stock, reserve, &key) != 0)
             return;
         stock->next = reserve->stocks;
         reserve->stocks = stock;
@@ -241,7 +221,7 @@ is_good(struct stock *stock, const struct spare *spare, const struct zygote *zyg
     struct folder folders[FOLDERS_MAX];
 
     return zygote != NULL && spare->zygote_us == zygote_started_us(zygote) &&
-           look_at_folders(&stock->spec.spec, folders) &&
+           look_at_folders(stock->copy.wish.spec, folders) &&
            folders_equal(folders, spare->folders) && poll(&init, 1, 0) == 0;
 }
 
@@ -249,13 +229,12 @@ bool
 reserve_take(struct reserve *reserve, const struct spawner_wish *wish,
              struct spawner_child *ret)
 {
-    CLEANUP(buffer_fini) struct buffer key = { 0 };
+    CLEANUP(wish_fini) struct wish key = { 0 };
     const struct zygote *zygote;
     struct stock *stock;
     bool taken = false;
-    size_t first;
 
-    if (reserve->size == 0 || encode(&key, wish, &first) != 0)
+    if (reserve->size == 0 || wish_init(&key, wish, NULL) != 0)
         return false;
     stock = find_stock(reserve, &key);
     zygote = zygotes_find(reserve->zygotes, wish->zygote);
@@ -302,14 +281,14 @@ static bool
 make_spare(struct reserve *reserve, struct stock *stock)
 {
     CLEANUP(spare_destroyp) struct spare *spare = calloc(1, sizeof *spare);
-    struct zygote *zygote = zygotes_find(reserve->zygotes, &stock->zygote_spec.spec);
+    struct zygote *zygote = zygotes_find(reserve->zygotes, stock->copy.wish.zygote);
 
     if (spare == NULL || zygote == NULL)
         return false;
     spare->child = (struct spawner_child)SPAWNER_CHILD_NONE;
     spare->zygote_us = zygote_started_us(zygote);
-    if (!look_at_folders(&stock->spec.spec, spare->folders) ||
-        birth_begin(&reserve->birth, reserve->launches, &stock->spec.spec,
+    if (!look_at_folders(stock->copy.wish.spec, spare->folders) ||
+        birth_begin(&reserve->birth, reserve->launches, stock->copy.wish.spec,
                     zygote_fds(zygote), on_born, reserve, NULL) != 0)
         return false;
     reserve->birth_stock = stock;
@@ -318,16 +297,39 @@ make_spare(struct reserve *reserve, struct stock *stock)
     return true;
 }
 
+static void
+drop_bad_spares(struct reserve *reserve, struct stock *stock)
+{
+    const struct zygote *zygote = zygotes_find(reserve->zygotes, stock->copy.wish.zygote);
+    struct spare **at = &stock->spares;
+
+    while (*at != NULL) {
+        struct spare *spare = *at;
+
+        if (is_good(stock, spare, zygote)) {
+            at = &spare->next;
+            continue;
+        }
+        *at = spare->next;
+        stock->count--;
+        spare_destroy(spare);
+    }
+}
+
 static int
 on_quiet(void *arg)
 {
     struct reserve *reserve = arg;
+    bool making = false;
 
     drop_stocks(reserve);
     for (struct stock *stock = reserve->stocks; stock != NULL; stock = stock->next) {
-        if (stock->count < reserve->size && make_spare(reserve, stock))
-            return 0;
+        drop_bad_spares(reserve, stock);
+        if (!making && stock->count < reserve->size)
+            making = make_spare(reserve, stock);
     }
+    if (!making && reserve->stocks != NULL) /* those that nobody wants go some day */
+        loop_timer_arm(reserve->quiet, STALE_US);
     return 0;
 }
 

@@ -332,6 +332,20 @@ parse(struct runtime *runtime, const char *path, struct error *err)
     return r != 0 ? r : fill_defaults(runtime);
 }
 
+int
+runtime_set_preload(struct runtime *runtime, const json_t *names, struct error *err)
+{
+    static const struct member member = { .name = "preload", .may_be_empty = true };
+    char **preload = NULL;
+    int r = take_strings(&preload, names, &member, err);
+
+    if (r != 0)
+        return r;
+    strings_destroy(runtime->preload);
+    runtime->preload = preload;
+    return 0;
+}
+
 static bool
 is_name(const char *name)
 {

@@ -63,6 +63,10 @@ int runtime_load(struct runtime **ret, const char *folder, const char *name,
 void runtime_destroy(struct runtime *runtime); /* NULL is allowed */
 void runtime_destroyp(struct runtime **runtime);
 
+/* NAMES: an array of strings, in place of what runtime.json says. RUNTIME_E_INVALID. */
+int runtime_set_preload(struct runtime *runtime, const struct json_t *names,
+                        struct error *err);
+
 /* The absolute path, links kept, of NAMED or (NULL) of the default: a name without a
  * slash is looked up in PATH, others from the working directory. The caller frees *ret;
  * it is NULL for a runtime that needs none. RUNTIME_E_NOT_FOUND, also when NAMED is not

@@ -3,8 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "contexts/birth.h"
 #include "contexts/launches.h"
@@ -13,6 +16,7 @@
 #include "contexts/remote.h"
 #include "contexts/reserve.h"
 #include "contexts/sandbox/policy.h"
+#include "contexts/wish.h"
 #include "contexts/zygote.h"
 #include "contexts/zygotes.h"
 #include "protocol/buffer.h"
@@ -23,10 +27,14 @@
 
 struct spawner {
     struct loop *loop; /* borrowed; NULL: not attached */
-    struct launches *launches; /* owned; NULL: it is another's, see remote */
+    struct launches *launches; /* owned; NULL: only the server's, see remote */
     struct zygotes *zygotes; /* owned; NULL: not to be used */
     struct reserve *reserve; /* owned, as zygotes */
-    struct remote *remote; /* owned */
+    struct remote *remote; /* owned; NULL: no server is asked */
+    char address[SPAWNER_ADDRESS_BYTES]; /* the server's, if FIND is NULL */
+    spawner_find_fn *find;
+    spawner_told_fn *told;
+    void *arg; /* of both */
     struct buffer compiled[SANDBOX_ROLE_ZYGOTE + 1]; /* owned */
     struct profile_programs programs; /* what is compiled */
 };
@@ -35,7 +43,8 @@ struct spawner {
 struct spawner_order {
     struct spawner *spawner; /* borrowed */
     struct birth *birth; /* owned */
-    uint64_t ticket; /* of the remote */
+    uint64_t ticket; /* of the remote; 0: none */
+    struct wish wish; /* owned: what the remote was asked, to do it here if need be */
     struct spawner_child child; /* owned: a spare, until the timer fires */
     struct loop_timer *timer; /* owned */
     spawner_done_fn *fn;
@@ -51,6 +60,7 @@ order_destroy(struct spawner_order *order)
         return;
     loop_timer_destroy(order->timer);
     spawner_child_fini(&order->child);
+    wish_fini(&order->wish);
     free(order);
 }
 
@@ -81,7 +91,13 @@ spawner_connect(struct spawner **ret, const char *address, struct error *err)
 
     if (spawner == NULL)
         return -ENOMEM;
-    r = remote_create(&spawner->remote, address, err);
+    if (strlen(address) >= sizeof spawner->address)
+        return error_set(err, SPAWNER_E_GONE, "the address of the server is too long: %s",
+                         address);
+    strcpy(spawner->address, address);
+    r = remote_create(&spawner->remote);
+    if (r == 0)
+        r = remote_connect(spawner->remote, address, err);
     if (r != 0)
         return r;
     *ret = spawner;
@@ -119,6 +135,20 @@ spawner_attach(struct spawner *spawner, struct loop *loop)
 }
 
 int
+spawner_use_server(struct spawner *spawner, spawner_find_fn *find, spawner_told_fn *told,
+                   void *arg)
+{
+    int r;
+
+    assert(spawner->loop != NULL && spawner->remote == NULL);
+    spawner->find = find;
+    spawner->told = told;
+    spawner->arg = arg;
+    r = remote_create(&spawner->remote);
+    return r != 0 ? r : remote_attach(spawner->remote, spawner->loop);
+}
+
+int
 spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
                  struct error *err)
 {
@@ -151,7 +181,8 @@ spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_fn *
 {
     int r;
 
-    assert(spawner->loop != NULL && spawner->remote == NULL && spawner->zygotes == NULL);
+    assert(spawner->loop != NULL && spawner->launches != NULL);
+    assert(spawner->zygotes == NULL);
     r = zygotes_create(&spawner->zygotes, spawner->loop, spawner->launches, fn, arg,
                        on_zygotes_changed, spawner);
     if (r == 0)
@@ -166,7 +197,8 @@ spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish)
     if (spawner->zygotes == NULL || wish->zygote == NULL)
         return;
     (void)zygotes_find(spawner->zygotes, wish->zygote);
-    reserve_note(spawner->reserve, wish);
+    if (wish->spec != NULL)
+        reserve_note(spawner->reserve, wish);
 }
 
 static int
@@ -220,6 +252,106 @@ order_spare(struct spawner_order *order, const struct spawner_wish *wish)
     return r;
 }
 
+/* By this program's own means. */
+static int
+order_here(struct spawner_order *order, const struct spawner_wish *wish,
+           struct error *err)
+{
+    struct spawner *spawner = order->spawner;
+
+    if (spawner->zygotes != NULL && wish->zygote != NULL &&
+        reserve_take(spawner->reserve, wish, &order->child))
+        return order_spare(order, wish);
+    return order_birth(order, wish, err);
+}
+
+static void
+tell_failure(const struct spawner *spawner, const char *why)
+{
+    char line[ERROR_TEXT_BYTES + 64];
+
+    snprintf(line, sizeof line, "%s; the interpreter is started without a server", why);
+    spawner->told(line, spawner->arg);
+}
+
+/* What the server could not do is done here, if it can be. */
+static int
+on_remote_done(struct spawner_child *child, const struct error *err, void *arg)
+{
+    struct spawner_order *order = arg;
+    struct wish_copy copy;
+    struct error why = { 0 };
+    int r;
+
+    order->ticket = 0;
+    if (child != NULL || order->spawner->launches == NULL)
+        return on_done(child, err, order);
+    tell_failure(order->spawner, err->text);
+    r = wish_copy_init(&copy, buffer_slice(&order->wish.bytes), order->wish.first_length,
+                       &why);
+    if (r == 0) {
+        r = order_here(order, &copy.wish, &why);
+        wish_copy_fini(&copy);
+    }
+    if (r == 0)
+        return 0;
+    error_set(&why, r, "%s", strerror(r < 0 ? -r : EIO));
+    return on_done(NULL, &why, order);
+}
+
+static int
+connect_remote(struct spawner *spawner, struct error *err)
+{
+    int r = 0;
+
+    if (remote_is_connected(spawner->remote))
+        return 0;
+    if (spawner->find != NULL)
+        r = spawner->find(spawner->address, spawner->arg);
+    return r != 0 ? r : remote_connect(spawner->remote, spawner->address, err);
+}
+
+static int
+send_order(struct spawner_order *order, struct error *err)
+{
+    struct remote *remote = order->spawner->remote;
+    bool is_old = remote_is_connected(remote);
+    struct error first = { 0 };
+    int r = connect_remote(order->spawner, err);
+
+    if (r == 0)
+        r = remote_spawn(remote, &order->wish, on_remote_done, order, &order->ticket,
+                         is_old ? &first : err);
+    if (r != SPAWNER_E_GONE || !is_old)
+        return r;
+    /* The server has ended since the last wish; there may be another. */
+    if (!remote_drop(remote))
+        return error_set(err, r, "%s", first.text);
+    r = connect_remote(order->spawner, err);
+    return r != 0 ? r
+                  : remote_spawn(remote, &order->wish, on_remote_done, order,
+                                 &order->ticket, err);
+}
+
+static int
+order_remote(struct spawner_order *order, const struct spawner_wish *wish,
+             struct error *err)
+{
+    struct error why = { 0 };
+    int r = wish_init(&order->wish, wish, err);
+
+    if (r != 0)
+        return r < 0 ? r : SPAWNER_E_SPEC;
+    if (order->spawner->launches == NULL)
+        return send_order(order, err);
+    r = send_order(order, &why);
+    if (r == 0)
+        return 0;
+    if (why.text[0] != '\0') /* else there is no server */
+        tell_failure(order->spawner, why.text);
+    return order_here(order, wish, err);
+}
+
 int
 spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
               const struct spawner_wish *wish, spawner_done_fn *fn, void *arg,
@@ -234,13 +366,8 @@ spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
     *order = (struct spawner_order){
         .spawner = spawner, .child = SPAWNER_CHILD_NONE, .fn = fn, .arg = arg
     };
-    if (spawner->remote != NULL)
-        r = remote_spawn(spawner->remote, wish, on_done, order, &order->ticket, err);
-    else if (spawner->zygotes != NULL && wish->zygote != NULL &&
-             reserve_take(spawner->reserve, wish, &order->child))
-        r = order_spare(order, wish);
-    else
-        r = order_birth(order, wish, err);
+    r = spawner->remote != NULL ? order_remote(order, wish, err)
+                                : order_here(order, wish, err);
     if (r != 0)
         return r;
     *ret = order;

@@ -4,7 +4,8 @@
  *
  * A spawner of one's own forks the launcher, which starts children by exec; told to use
  * zygotes, it has them forked from warm interpreters instead, and keeps a few ready. One
- * that is connected asks a running server for the same.
+ * that is connected asks a running server for the same; one of one's own may ask one,
+ * too, and do the work itself when there is none.
  */
 #ifndef CONTEXTS_SPAWNER_H
 #define CONTEXTS_SPAWNER_H
@@ -20,7 +21,7 @@ struct spawner_order; /* opaque: a child that was asked for */
 
 /* What is wanted; borrowed until return. */
 struct spawner_wish {
-    const struct sandbox_spec *spec;
+    const struct sandbox_spec *spec; /* NULL in spawner_prepare: the zygote alone */
     const struct sandbox_spec *zygote; /* of the zygote that may fork it; NULL: by exec */
 };
 
@@ -53,8 +54,10 @@ enum {
     SPAWNER_E_FULL /* too many requests wait, or there are no more fds */
 };
 
+#define SPAWNER_ADDRESS_BYTES 108 /* with a NUL: the path of a Unix socket */
+
 /* Asks the server that listens at ADDRESS, the path of its socket, and is of the same
- * user. 0, SPAWNER_E_GONE, < 0. */
+ * user; if it ends, whoever listens there at the next wish. 0, SPAWNER_E_GONE, < 0. */
 int spawner_connect(struct spawner **ret, const char *address, struct error *err);
 
 /* The launcher and all zygotes end, with the contexts that those have made; blocks until
@@ -72,8 +75,18 @@ int spawner_attach(struct spawner *spawner, struct loop *loop);
 int spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
                      struct error *err);
 
-/* TEXT: one line for the log on a zygote: that it is ready, why it is not. */
+/* TEXT: one line for the log: on a zygote, that it is ready, why it is not; or on a
+ * server that cannot be used. */
 typedef void spawner_told_fn(const char *text, void *arg);
+
+/* Which server to ask. 0, SPAWNER_E_GONE: there is none. */
+typedef int spawner_find_fn(char ret[SPAWNER_ADDRESS_BYTES], void *arg);
+
+/* From now on children are asked of the server that FIND names, which is called when a
+ * connection is needed; what that cannot do, SPAWNER does. TOLD is told so. Both with
+ * ARG. For one of one's own, attached. */
+int spawner_use_server(struct spawner *spawner, spawner_find_fn *find,
+                       spawner_told_fn *told, void *arg);
 
 /* From now on wishes with a zygote get their child by its fork, once it is ready; until
  * then, and when it cannot be had, by exec. RESERVE children are kept ready for each of

@@ -31,6 +31,7 @@ struct command {
 };
 
 extern const struct command command_kernel;
+extern const struct command command_serve;
 extern const struct command command_install_kernelspec;
 
 /* The whole help text of one command. */

@@ -20,6 +20,7 @@
 #include "kernel/kernel.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
+#include "kernel/server.h"
 #include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -33,6 +34,7 @@ struct arguments {
     const char *python;
     const char *network;
     const char *environment;
+    const char *server;
     bool die_with_child;
 };
 
@@ -52,6 +54,11 @@ static const struct option_spec options[] = {
       offsetof(struct arguments, environment),
       "What install-kernelspec has learnt of the interpreter, so that it need not be\n"
       "asked again. It is asked when FILE is missing or of another interpreter." },
+    { "server", 0, OPTION_TEXT, "ADDRESS", NULL, offsetof(struct arguments, server),
+      "Have the interpreter made by this server, and by nobody else: the path of its\n"
+      "server.json or of its socket. none: by no server. Without this option it is the\n"
+      "server of CELLWALL_SERVER or else the one that this user runs (see \"cellwall\n"
+      "serve --help\"), and the kernel itself when that one cannot." },
     { "die-with-child", 0, OPTION_FLAG, NULL, NULL,
       offsetof(struct arguments, die_with_child),
       "End with status 1 when the interpreter ends, as other kernels do. Without it the\n"
@@ -61,6 +68,7 @@ static const struct option_spec options[] = {
 /* All that has to be given back, in the order of its making. */
 struct program {
     struct spawner *spawner;
+    const char *server; /* borrowed: its address, NULL: whichever there is */
     struct loop *loop;
     struct runtime *runtime;
     struct environment *environment;
@@ -120,6 +128,95 @@ load_runtime(struct program *program, const struct arguments *arguments,
     if (r == 0)
         r = runtime_load(&program->runtime, folder, arguments->runtime, err);
     return r != 0 ? r : load_environment(program, arguments, err);
+}
+
+static void
+on_told(const char *text, void *arg)
+{
+    (void)arg;
+    log_line("%s", text);
+}
+
+/* Called each time one is needed: the server may have ended, or another have begun. */
+static int
+find_server(char ret[SPAWNER_ADDRESS_BYTES], void *arg)
+{
+    const struct program *program = arg;
+    struct server_found found = { 0 };
+    struct error err = { 0 };
+    int r = server_find(&found, program->server, &err);
+
+    if (r < 0)
+        return r;
+    if (r == 0)
+        memcpy(ret, found.address, sizeof found.address);
+    if (r == SERVER_E_FAILED)
+        log_line("%s; the interpreter is started without a server", err.text);
+    server_found_fini(&found);
+    return r == 0 ? 0 : SPAWNER_E_GONE;
+}
+
+/* The only server that will do. */
+static int
+connect_server(struct program *program, const char *named, struct error *err)
+{
+    struct server_found found = { 0 };
+    int r = server_find(&found, named, err);
+
+    if (r == 0)
+        r = spawner_connect(&program->spawner, found.address, err);
+    server_found_fini(&found);
+    return r;
+}
+
+/* Where interpreters come from. The launcher is there even when a server is: that may end
+ * at any time, and a process with threads must not fork. */
+static int
+make_spawner(struct program *program, const struct arguments *arguments,
+             struct error *err)
+{
+    const char *named = getenv("CELLWALL_SERVER");
+
+    if (arguments->server != NULL && strcmp(arguments->server, SERVER_NOWHERE) != 0)
+        return connect_server(program, arguments->server, err);
+    program->server = arguments->server;
+    if (program->server == NULL && named != NULL && named[0] != '\0')
+        program->server = named;
+    return spawner_create(&program->spawner, err);
+}
+
+static int
+attach_spawner(struct program *program, const struct arguments *arguments)
+{
+    int r = spawner_attach(program->spawner, program->loop);
+    bool is_chosen = arguments->server != NULL; /* as a server, or as none */
+
+    if (r != 0 || is_chosen ||
+        (program->server != NULL && strcmp(program->server, SERVER_NOWHERE) == 0))
+        return r;
+    return spawner_use_server(program->spawner, find_server, on_told, program);
+}
+
+/* What the server's zygotes import is the server's to say: it has them ready. */
+static int
+adopt_preload(struct program *program, const struct arguments *arguments,
+              struct error *err)
+{
+    const char *named = arguments->server != NULL ? arguments->server : program->server;
+    struct server_found found = { 0 };
+    const json_t *preload;
+    int r = 0;
+
+    if (named != NULL && strcmp(named, SERVER_NOWHERE) == 0)
+        return 0;
+    if (server_find(&found, named, NULL) == 0) {
+        preload = json_object_get(json_object_get(found.document, "preload"),
+                                  program->runtime->name);
+        if (preload != NULL)
+            r = runtime_set_preload(program->runtime, preload, err);
+    }
+    server_found_fini(&found);
+    return r;
 }
 
 /* A connection of our own making: free ports, a new key. */
@@ -214,7 +311,7 @@ start_kernel(struct program *program, const struct arguments *arguments,
                                                            : SANDBOX_NETWORK_NONE,
         .die_with_child = arguments->die_with_child,
     };
-    r = spawner_attach(program->spawner, program->loop);
+    r = attach_spawner(program, arguments);
     if (r == 0)
         r = kernel_create(&program->kernel, &program->options, &program->connection, err);
     if (r == 0)
@@ -233,7 +330,7 @@ start_kernel(struct program *program, const struct arguments *arguments,
 static int
 start(struct program *program, const struct arguments *arguments, struct error *err)
 {
-    int r = spawner_create(&program->spawner, err);
+    int r = make_spawner(program, arguments, err);
 
     watch_prepare();
     umask(0077); /* ipc sockets are for their owner */
@@ -241,6 +338,8 @@ start(struct program *program, const struct arguments *arguments, struct error *
         r = error_errno(err, "getcwd");
     if (r == 0)
         r = load_runtime(program, arguments, err);
+    if (r == 0)
+        r = adopt_preload(program, arguments, err);
     if (r == 0)
         r = loop_create(&program->loop);
     if (r == 0)
@@ -276,7 +375,8 @@ const struct command command_kernel = {
     .name = "kernel",
     .summary = "serve one Jupyter kernel",
     .synopsis = "[-f FILE] [--runtime NAME] [--python PATH] [--network none|host]\n"
-                "                      [--environment FILE] [--die-with-child]",
+                "                      [--environment FILE] [--server ADDRESS] "
+                "[--die-with-child]",
     .description =
         "      Speaks the Jupyter messaging protocol 5.5 on the five sockets of a "
         "connection\n"
@@ -292,6 +392,11 @@ const struct command command_kernel = {
         "why,\n"
         "      and the next one runs in a fresh interpreter.\n"
         "\n"
+        "      Where a server of this user runs (\"cellwall serve\"), it makes the "
+        "interpreter,\n"
+        "      which is the same but there sooner. If the server ends, so does the\n"
+        "      interpreter; a fresh one comes from the next server, or from the kernel.\n"
+        "\n"
         "      Unknown arguments are ignored, because some clients add options of other\n"
         "      kernels.\n",
     .options = options,
@@ -305,6 +410,9 @@ const struct command command_kernel = {
         "      CELLWALL_RUNTIMES    folder of the runtimes; else \"runtimes\" beside "
         "the\n"
         "                           program, else ../share/cellwall/runtimes from there\n"
+        "      CELLWALL_SERVER      as --server, but the kernel goes on without it; "
+        "none: no\n"
+        "                           server is asked\n"
         "      JPY_PARENT_PID       the kernel ends when this process does\n"
         "      JUPYTER_RUNTIME_DIR  folder of connection files\n"
         "\n"
@@ -312,8 +420,9 @@ const struct command command_kernel = {
         "      0    after a shutdown request\n"
         "      1    the interpreter ended (--die-with-child), or an internal failure\n"
         "      2    wrong usage\n"
-        "      125  it could not start: no such runtime or interpreter, a port in use, "
-        "...\n"
+        "      125  it could not start: no such runtime, interpreter or server, a port "
+        "in\n"
+        "           use, ...\n"
         "      130  ended by SIGTERM or SIGHUP, or because the parent ended\n"
         "\n"
         "EXAMPLES\n"

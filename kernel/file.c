@@ -187,3 +187,46 @@ file_jupyter_runtime(char ret[PATH_MAX], struct error *err)
     r = file_jupyter_data(data, err);
     return r != 0 ? r : file_join(ret, data, "runtime", err);
 }
+
+static int
+name_server_folder(char ret[PATH_MAX], struct error *err)
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    const char *temporary = getenv("TMPDIR");
+    char name[64];
+    struct stat st;
+
+    if (runtime != NULL && runtime[0] == '/' && stat(runtime, &st) == 0 &&
+        st.st_uid == geteuid())
+        return file_join(ret, runtime, "cellwall", err);
+    if (temporary == NULL || temporary[0] != '/')
+        temporary = "/tmp";
+    snprintf(name, sizeof name, "cellwall-%u", (unsigned)geteuid());
+    return file_join(ret, temporary, name, err);
+}
+
+int
+file_server_folder(char ret[PATH_MAX], bool make, struct error *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int r = name_server_folder(path, err);
+
+    if (r != 0)
+        return r;
+    if (make && mkdir(path, 0700) < 0 && errno != EEXIST)
+        return fail(err, "create the folder", path);
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? FILE_E_MISSING : fail(err, "look at", path);
+    if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid())
+        return error_set(err, FILE_E_FAILED,
+                         "%s is not a folder of this user: remove it, or set "
+                         "XDG_RUNTIME_DIR",
+                         path);
+    if ((st.st_mode & 077) != 0)
+        return error_set(err, FILE_E_FAILED,
+                         "%s is open to other users: chmod 700 it, if all in it is yours",
+                         path);
+    memcpy(ret, path, sizeof path);
+    return 0;
+}

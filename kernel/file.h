@@ -6,11 +6,15 @@
 #define KERNEL_FILE_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "protocol/buffer.h"
 
-enum { FILE_E_FAILED = 1 }; /* see ERR, which names the file */
+enum {
+    FILE_E_FAILED = 1, /* see ERR, which names the file */
+    FILE_E_MISSING /* file_server_folder alone: it is not there */
+};
 
 struct error;
 
@@ -40,5 +44,11 @@ int file_runtimes(char ret[PATH_MAX], struct error *err);
  * exist. 0 or FILE_E_FAILED. */
 int file_jupyter_data(char ret[PATH_MAX], struct error *err);
 int file_jupyter_runtime(char ret[PATH_MAX], struct error *err);
+
+/* The folder of this user's server: "cellwall" in $XDG_RUNTIME_DIR, if that is set and
+ * this user's, else cellwall-UID in $TMPDIR or /tmp. MAKE: it is made, with mode 0700, if
+ * it is not there. 0, FILE_E_FAILED: it is not there, not this user's, or open to others.
+ */
+int file_server_folder(char ret[PATH_MAX], bool make, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 
 static const struct command *const commands[] = {
     &command_kernel,
+    &command_serve,
     &command_install_kernelspec,
 };
 

@@ -50,6 +50,15 @@ watch_prepare(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+int
+watch_open_signals(struct error *err)
+{
+    sigset_t set = watched_signals();
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+
+    return fd < 0 ? error_errno(err, "signalfd") : fd;
+}
+
 static int
 on_signal(int fd, uint32_t events, void *arg)
 {
@@ -115,15 +124,14 @@ watch_create(struct watch **ret, struct loop *loop, struct kernel *kernel,
              struct error *err)
 {
     CLEANUP(watch_destroyp) struct watch *watch = malloc(sizeof *watch);
-    sigset_t set = watched_signals();
     int r;
 
     if (watch == NULL)
         return -ENOMEM;
     *watch = (struct watch){ .kernel = kernel, .signals = -1, .parent = -1 };
-    watch->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    watch->signals = watch_open_signals(err);
     if (watch->signals < 0)
-        return error_errno(err, "signalfd");
+        return watch->signals;
     r = loop_add_fd(&watch->signal_source, loop, watch->signals, EPOLLIN, on_signal,
                     watch);
     if (r == 0)

@@ -16,6 +16,9 @@ enum { WATCH_E_ORPHAN = 1 }; /* the parent has ended already */
  * before there are threads. */
 void watch_prepare(void);
 
+/* A signalfd for these, non-blocking; the caller's. < 0. */
+int watch_open_signals(struct error *err);
+
 /* SIGINT interrupts KERNEL; SIGTERM, SIGHUP, and the end of the process that the
  * environment variable JPY_PARENT_PID names, stop it. LOOP and KERNEL are borrowed. 0,
  * WATCH_E_ORPHAN, < 0. */
