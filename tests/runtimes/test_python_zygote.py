@@ -148,7 +148,6 @@ DUMP = r"""
 import re
 def dump():
     import asyncio, gc, locale, os, signal, sys, tempfile, threading, linecache
-    globals().pop("__warningregistry__", None)  # counts changes of the filters
     shell, found = get_ipython(), []
     for part in ("history_manager displayhook display_pub display_trap builtin_trap "
                  "compile Completer events input_transformer_manager inspector "
@@ -177,7 +176,8 @@ def dump():
         sorted(os.listdir("/proc/self/fd"))[:4], os.getcwd(), os.getpgrp() == os.getpid(),
     ]
     for line in found:
-        print(re.sub(r"0x[0-9a-f]+|at [0-9a-f]{12}|ipykernel_\d+", "-", repr(line)))
+        changing = r"0x[0-9a-f]+|at [0-9a-f]{12}|ipykernel_\d+|'version': \d+"
+        print(re.sub(changing, "-", repr(line)))
 dump()
 """
 
