@@ -84,7 +84,7 @@ buffer_append_text(struct buffer *buffer, const char *text)
 }
 
 /* For what does not fit into the usual room. */
-static int
+__attribute__((format(printf, 2, 0))) static int
 append_long_format(struct buffer *buffer, const char *format, va_list ap)
 {
     CLEANUP(freep) char *text = NULL;
