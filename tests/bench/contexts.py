@@ -9,11 +9,12 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from tests.bench.drive import Program
-from tests.bench.kernels import CELLWALL, IPYKERNEL, Bench, turns
+from tests.bench.kernels import CELLWALL, IPYKERNEL, SERVED, Bench, turns
 from tests.bench.results import Budget, Results, Spec
 from tests.bench.starts import IMPORTS, start_once
 
@@ -108,20 +109,23 @@ def note_times(results: Results, column: str, times: dict[str, list[float]]) -> 
 
 
 def measure_creation(
-    bench: Bench, results: Results, ours: Program, forker: Program
+    bench: Bench, results: Results, programs: dict[str, Program], forker: Program
 ) -> None:
-    columns = [CELLWALL, FORK, IPYKERNEL]
+    """PROGRAMS make contexts, by column."""
+    columns = [*programs, FORK, IPYKERNEL]
     if shutil.which("bwrap"):
         columns.insert(1, BWRAP)
         bwrap_once("1+1")
     else:
         results.remark("bwrap is not installed: its columns are left out")
     forker.ask("create", 5, code="1+1")
-    ours.ask("create", 3, 0, code=ONE)
+    for program in programs.values():
+        program.ask("create", 3, 0, code=ONE)
     each = bench.rounds(15, 10)
     for column in turns(columns, bench.rounds(20, 3)):
-        if column == CELLWALL:
-            note_times(results, column, ours.ask("create", each, 0, code=ONE))
+        if column in programs:
+            done = programs[column].ask("create", each, 0, code=ONE)
+            note_times(results, column, done)
         elif column == FORK:
             note_times(results, column, forker.ask("create", each, code="1+1"))
         elif column == BWRAP:
@@ -154,7 +158,7 @@ def measure_hundred(
         return (time.perf_counter() - began) * 1e6
 
     grow = f"import numpy; {ZEROS}"
-    for _ in range(bench.rounds(5, 1)):
+    for _ in range(bench.rounds(3, 1)):
         us = ours.ask("grow", HUNDRED, code=grow)["us"]
         results.note("ctx.hundred", GROWN, CELLWALL, us / 1000)
         ours.ask("drop")
@@ -238,7 +242,11 @@ def measure(bench: Bench, results: Results) -> None:
     forker = Program(sys.executable, "-m", "tests.bench.forker")
     with fleet(bench) as ours, forker:
         touch(ours, bench)
-        measure_creation(bench, results, ours, forker)
+        with ExitStack() as stack:
+            programs = {CELLWALL: ours}
+            if bench.server is not None:
+                programs[SERVED] = stack.enter_context(fleet(bench, bench.server))
+            measure_creation(bench, results, programs, forker)
         measure_reserve(bench, results)
         measure_hundred(bench, results, ours, forker)
         measure_cycle(bench, results, ours)

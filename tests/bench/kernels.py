@@ -32,6 +32,7 @@ class Bench:
     quick: bool
     names: dict[str, str] = field(default_factory=dict)  # column -> Jupyter's name
     env: dict[str, dict[str, str]] = field(default_factory=dict)  # by column
+    server: str | None = None  # the address of `cellwall serve`
 
     def rounds(self, full: int, quick: int) -> int:
         return quick if self.quick else full
@@ -103,6 +104,7 @@ def prepare(bench: Bench) -> None:
         runtime = bench.folder / column.replace(" + ", "-")
         runtime.mkdir(mode=0o700)
         bench.env[column] = {"XDG_RUNTIME_DIR": str(runtime)}
+    bench.env[CELLWALL]["CELLWALL_SERVER"] = "none"
 
 
 @contextmanager

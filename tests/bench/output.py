@@ -59,7 +59,7 @@ def measure(bench: Bench, results: Results) -> None:
             "peak": Spec(GROUP, "  peak memory of the kernel's process", "MiB"),
             "growth": Spec(GROUP, "  of it, since before the cell", "MiB", compare=False),
         }
-        for number, column in enumerate(turns(columns, bench.rounds(3, 1))):
+        for number, column in enumerate(turns(columns, bench.rounds(2, 1))):
             slow = column == XEUS and flood.key == "lines"
             if slow and (bench.quick or number >= len(columns)):
                 continue  # a message for each line, and a minute for them all

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from tests.bench.kernels import SERVED, Bench
 from tests.bench.results import Results
 
-READY_S = 30.0
-ZYGOTE_S = 60.0
+READY_S = 60.0
+LISTENS = "kernels find it at "
 
 
 def can_serve(bench: Bench) -> bool:
@@ -24,20 +24,21 @@ def can_serve(bench: Bench) -> bool:
     return any(line.split()[:1] == ["serve"] for line in said.stdout.splitlines())
 
 
-def wait_line(process: subprocess.Popen[bytes], word: bytes, seconds: float) -> bool:
-    """Reads what PROCESS says until WORD is in it."""
+def wait_words(
+    process: subprocess.Popen[bytes], words: tuple[bytes, ...], seconds: float
+) -> str:
+    """Reads what PROCESS says until all WORDS are in it; what it said."""
     assert process.stdout
     end, said = time.monotonic() + seconds, b""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ)
-        while word not in said:
-            if not selector.select(max(0.0, end - time.monotonic())):
-                return False
-            part = os.read(process.stdout.fileno(), 65536)
+        while not all(word in said for word in words):
+            ready = selector.select(max(0.0, end - time.monotonic()))
+            part = os.read(process.stdout.fileno(), 65536) if ready else b""
             if not part:
-                return False
+                raise RuntimeError(f"cellwall serve is not ready: {said.decode()}")
             said += part
-    return True
+    return said.decode()
 
 
 @contextmanager
@@ -48,22 +49,18 @@ def serving(bench: Bench, results: Results) -> Iterator[None]:
         del bench.names[SERVED]
         yield
         return
+    spec = bench.folder / "jupyter/share/jupyter/kernels" / bench.names[SERVED]
     process = subprocess.Popen(
-        [bench.build / "cellwall", "serve"],
+        [bench.build / "cellwall", "serve"]
+        + ["--environment", spec / "environment.json"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={**os.environ, **bench.env[SERVED]},
     )
     try:
-        if not wait_line(process, b"\n", READY_S):
-            raise RuntimeError("cellwall serve does not get ready")
-        # The first kernel makes the server start a zygote of its environment.
-        with bench.kernel(SERVED) as kernel:
-            kernel.ask("start")
-            kernel.execute("1+1")
-            if not wait_line(process, b"ready with", ZYGOTE_S):
-                raise RuntimeError("cellwall serve has no zygote of this environment")
+        said = wait_words(process, (LISTENS.encode(), b"ready with"), READY_S)
+        bench.server = said.partition(LISTENS)[2].splitlines()[0].strip()
         yield
     finally:
         process.terminate()

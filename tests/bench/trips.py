@@ -99,7 +99,7 @@ def measure_lean(bench: Bench, results: Results) -> None:
                 done = kernels[column].ask("run", trip.each, trip.expect, code=trip.code)
                 times = (us / 1000 for us in done["us"])
                 results.note(trip.key, trip.spec, column, *times)
-        for column in turns(columns, bench.rounds(5, 1)):
+        for column in turns(columns, bench.rounds(3, 1)):
             done = kernels[column].ask("run", BACK_TO_BACK, "-", code="1+1")
             results.note("trip.sequence", SEQUENCE, column, sum(done["us"]) / 1000)
             done = kernels[column].ask("pipeline", BACK_TO_BACK, code="1+1")
