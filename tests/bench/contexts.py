@@ -206,7 +206,8 @@ def note_memory(results: Results, count: int, memory: dict[str, Any]) -> None:
 
 
 def measure_at(bench: Bench, results: Results, ours: Program, count: int) -> None:
-    """COUNT contexts live."""
+    """COUNT contexts live; those that are new have run one cell."""
+    note_memory(results, count, ours.ask("memory"))
     budgets = (Budget(CELLWALL, 5, "p99"),) if count == MANY else ()
     spec = Spec(LIVING, f"{count:,} live: 1+1 in any of them", budgets=budgets)
     done = ours.ask("run", bench.rounds(2000, 300), code="1+1")
@@ -216,7 +217,6 @@ def measure_at(bench: Bench, results: Results, ours: Program, count: int) -> Non
         done = ours.ask("busy", bench.rounds(5000, 1500), code="1+1")
         rate = done["count"] / done["us"] * 1e6
         results.note(f"live.{count}.rate", spec, CELLWALL, rate)
-    note_memory(results, count, ours.ask("memory"))
     spec = Spec(LIVING, f"{count:,} live: one more created, until hello")
     done = ours.ask("create", bench.rounds(100, 5), 0, code="1+1")
     values = (us / 1000 for us in done["hello"])
