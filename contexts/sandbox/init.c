@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -341,14 +342,46 @@ runner_from_zygote(const struct sandbox_work *work)
     return word.pid;
 }
 
+static int
+compare_fds(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Of what the spawner had open nothing may be held while a zygote takes its time: not an
+ * end of another's socket, nor of our own. */
+static int
+close_others(const struct sandbox_work *work, const int pair[2])
+{
+    int keep[SANDBOX_FD_COUNT + SANDBOX_CALL_NAMESPACE_COUNT + 4];
+    size_t count = SANDBOX_FD_COUNT;
+    int next = 0;
+
+    memcpy(keep, work->fds, sizeof work->fds);
+    for (int i = 0; i < SANDBOX_CALL_NAMESPACE_COUNT; i++)
+        keep[count++] = work->entries[i];
+    keep[count++] = work->zygote;
+    keep[count++] = work->signals;
+    keep[count++] = pair[0];
+    keep[count++] = pair[1];
+    qsort(keep, count, sizeof *keep, compare_fds);
+    for (size_t i = 0; i < count; i++) {
+        if (keep[i] > next && sys_close_range((unsigned)next, (unsigned)keep[i] - 1) < 0)
+            return -errno;
+        if (keep[i] >= next)
+            next = keep[i] + 1;
+    }
+    return sys_close_from((unsigned)next) < 0 ? -errno : 0;
+}
+
 static _Noreturn void
 init_with_zygote(struct sandbox_work *work, const int pair[2])
 {
     struct sandbox_failure failure = { 0 };
-    int r = 0;
+    int r = close_others(work, pair);
 
     /* Whom it calls has rights to what it is in; they must not be rights to itself. */
-    if (sys_prctl(PR_SET_DUMPABLE, 0, 0, 0) < 0)
+    if (r == 0 && sys_prctl(PR_SET_DUMPABLE, 0, 0, 0) < 0)
         r = -errno;
     if (r == 0)
         r = call_zygote(work, pair[1]);

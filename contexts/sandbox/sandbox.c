@@ -99,6 +99,8 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
     memcpy(work->fds, fds, sizeof work->fds);
     for (size_t i = 0; i < N_ELEMENTS(work->trees); i++)
         work->trees[i] = -1;
+    for (size_t i = 0; i < N_ELEMENTS(work->entries); i++)
+        work->entries[i] = -1;
     work->umask = umask(0);
     umask(work->umask);
 }

@@ -268,6 +268,12 @@ sys_close_from(unsigned first)
 }
 
 int
+sys_close_range(unsigned first, unsigned last)
+{
+    return (int)syscall(SYS_close_range, first, last, 0);
+}
+
+int
 sys_seccomp(const struct sock_fprog *program)
 {
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, program);

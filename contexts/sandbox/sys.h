@@ -66,6 +66,7 @@ int sys_fchownat(int dir, const char *path, uid_t uid, gid_t gid); /* follows no
 int sys_dup_at_least(int fd, int least); /* close-on-exec */
 int sys_dup_onto(int fd, int target, int flags); /* FD != TARGET */
 int sys_close_from(unsigned first);
+int sys_close_range(unsigned first, unsigned last);
 int sys_seccomp(const struct sock_fprog *program);
 pid_t sys_fork(void);
 int sys_execve(const char *path, const char *const *argv, const char *const *env);
