@@ -208,8 +208,8 @@ box_is_alive(const struct box *box)
     return poll(&entry, 1, 0) == 0;
 }
 
-/* Within a zygote's sandbox init is no child of ours: POLLHUP comes when the zygote's init
- * has reaped it. */
+/* Within a zygote's sandbox init is no child of ours: POLLHUP comes when the zygote's
+ * init has reaped it. */
 void
 box_wait_gone(struct box *box)
 {

@@ -92,6 +92,8 @@ void box_zygote_start(struct box_zygote *ret, const char *const *argv,
                       const char *shared);
 void box_zygote_end(struct box_zygote *zygote);
 const char *box_zygote_path(void);
+const char *box_failing_zygote_path(void); /* see failing.h */
+const char *box_hostile_zygote_path(void); /* see zygote_hostile.c */
 
 /* The zygote that makes the runner of SPEC, started when it is first asked for; NULL when
  * runners are started by exec, or SPEC has another network. It ends with the test. */

@@ -50,6 +50,18 @@ box_zygote_path(void)
     return BOX_ZYGOTE;
 }
 
+const char *
+box_failing_zygote_path(void)
+{
+    return BOX_FAILING_ZYGOTE;
+}
+
+const char *
+box_hostile_zygote_path(void)
+{
+    return BOX_HOSTILE_ZYGOTE;
+}
+
 static void
 expect_start(struct box_zygote *zygote)
 {

@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,14 +19,16 @@
 
 #include <cmocka.h>
 
-#include "contexts/sandbox/sys.h"
 #include "protocol/cleanup.h"
 #include "tests/sandbox/box.h"
+#include "tests/sandbox/failing.h"
 
 #define OUTPUT_BYTES_MAX ((size_t)64 * 1024)
 #define MOUNTS_TEXT_BYTES ((size_t)64 * 1024)
 
-enum role { ROLE_NONE, ROLE_SPAWNER, ROLE_INIT, ROLE_RUNNER };
+/* BETWEEN: those who go to the zygote's sandbox for the spawner. FORKED: who makes a
+ * runner in a zygote, and the runner; their calls pass by the zygote's program. */
+enum role { ROLE_NONE, ROLE_SPAWNER, ROLE_BETWEEN, ROLE_INIT, ROLE_RUNNER, ROLE_FORKED };
 
 /* What shall fail: the call number WANTED of the process in ROLE. */
 static struct {
@@ -39,6 +42,9 @@ static struct {
 /* Shared with the children: the name of the call that was made to fail. */
 static char *failed_call;
 
+static struct box_zygote zygote;
+static struct failing_plan *forked; /* the zygote's plan */
+
 static enum role
 own_role(void)
 {
@@ -46,35 +52,27 @@ own_role(void)
 
     if (pid == plan.spawner)
         return ROLE_SPAWNER;
-    return pid == 1 ? ROLE_INIT : ROLE_RUNNER;
+    if (pid == 1)
+        return ROLE_INIT;
+    return box_uses_zygote() ? ROLE_BETWEEN : ROLE_RUNNER;
 }
 
-static int
-must_fail(const char *name)
+bool
+failing_must_fail(const char *name)
 {
     enum role role = own_role();
 
     if (plan.role != role)
-        return 0;
+        return false;
     if (plan.counting != role) {
         plan.counting = role;
         plan.count = 0;
     }
     if (++plan.count != plan.wanted)
-        return 0;
+        return false;
     strcpy(failed_call, name);
-    errno = EPERM;
-    return 1;
+    return true;
 }
-
-#define WRAP(result, name, parameters, arguments)                                        \
-    result __real_##name parameters;                                                     \
-    result __wrap_##name parameters;                                                     \
-    result __wrap_##name parameters                                                      \
-    {                                                                                    \
-        return must_fail(#name) ? (result) - 1 : __real_##name arguments;                \
-    }
-#include "tests/sandbox/wrapped.def"
 
 struct fixture {
     char workspace[64];
@@ -156,8 +154,12 @@ assert_nothing_left(struct fixture *f)
     snprintf(canary, sizeof canary, "%s/canary", f->workspace);
     if (access(canary, F_OK) == 0)
         fail_msg("user code ran though %s failed", failed_call);
-    assert_int_equal(waitpid(-1, NULL, 0), -1); /* no child */
-    assert_int_equal(errno, ECHILD);
+    if (box_uses_zygote()) {
+        assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* no child but the zygote */
+    } else {
+        assert_int_equal(waitpid(-1, NULL, 0), -1); /* no child */
+        assert_int_equal(errno, ECHILD);
+    }
     assert_int_equal(length, f->mounts_length);
     assert_memory_equal(now, f->mounts, length);
     assert_int_equal(count_descriptors(), f->descriptors);
@@ -174,6 +176,8 @@ try_failure(struct fixture *f, enum role role, int wanted)
     plan.wanted = wanted;
     plan.counting = ROLE_NONE;
     failed_call[0] = '\0';
+    if (role == ROLE_FORKED)
+        forked->wanted = wanted;
     box_start(&box, &f->spec.spec);
     plan.role = ROLE_NONE;
     if (box.result != 0) {
@@ -182,6 +186,8 @@ try_failure(struct fixture *f, enum role role, int wanted)
         assert_int_equal(box.pidfd, -1);
     } else if (!box_report(&box, &report)) {
         fail_msg("%s failed and nobody said so", failed_call);
+    } else if (role == ROLE_FORKED && strcpy(failed_call, forked->name)[0] == '\0') {
+        box_expect(&box, CONTROL_EXITED, NULL);
     } else if (report.kind == CONTROL_STARTED && failed_call[0] == '\0') {
         box_expect(&box, CONTROL_EXITED, NULL);
     } else {
@@ -195,16 +201,23 @@ try_failure(struct fixture *f, enum role role, int wanted)
 }
 
 static void
-fail_each_call(struct fixture *f, enum role role, int at_least)
+remove_canary(const struct fixture *f)
 {
     char canary[128];
+
+    snprintf(canary, sizeof canary, "%s/canary", f->workspace);
+    assert_int_equal(unlink(canary), 0);
+}
+
+static void
+fail_each_call(struct fixture *f, enum role role, int at_least)
+{
     int wanted = 1;
 
     for (; try_failure(f, role, wanted); wanted++)
         assert_nothing_left(f);
     /* The last one had nothing to fail and ran. */
-    snprintf(canary, sizeof canary, "%s/canary", f->workspace);
-    assert_int_equal(unlink(canary), 0);
+    remove_canary(f);
     assert_nothing_left(f);
     assert_true(wanted > at_least);
 }
@@ -212,7 +225,13 @@ fail_each_call(struct fixture *f, enum role role, int at_least)
 static void
 test_failures_of_the_spawner_are_closed(void **state)
 {
-    fail_each_call(*state, ROLE_SPAWNER, 5);
+    fail_each_call(*state, ROLE_SPAWNER, box_uses_zygote() ? 1 : 5);
+}
+
+static void
+test_failures_of_go_betweens_are_closed(void **state)
+{
+    fail_each_call(*state, ROLE_BETWEEN, 5);
 }
 
 static void
@@ -227,8 +246,34 @@ test_failures_of_the_runner_are_closed(void **state)
     fail_each_call(*state, ROLE_RUNNER, 60);
 }
 
+/* By the zygote's helper, by its child in the sandbox, and by the runner. */
 static void
-assert_program_is_refused(struct fixture *f, struct slice program)
+test_failures_of_a_forked_runner_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    int descriptors;
+
+    assert_false(try_failure(f, ROLE_FORKED, 0));
+    remove_canary(f);
+    descriptors = forked->descriptors;
+    fail_each_call(f, ROLE_FORKED, 60);
+    assert_int_equal(forked->descriptors, descriptors);
+    assert_int_equal(forked->children, 0);
+}
+
+/* What a zygote's own sandbox has besides. */
+static void
+test_failures_of_a_zygotes_sandbox_are_closed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->spec.spec.role = SANDBOX_ROLE_ZYGOTE;
+    fail_each_call(f, ROLE_INIT, 120);
+    fail_each_call(f, ROLE_RUNNER, 50);
+}
+
+static void
+assert_program_is_refused(struct fixture *f, struct slice program, const char *step)
 {
     struct control_report report;
     struct box box;
@@ -236,7 +281,7 @@ assert_program_is_refused(struct fixture *f, struct slice program)
     f->spec.spec.seccomp = program;
     box_start(&box, &f->spec.spec);
     box_expect(&box, CONTROL_FAILED, &report);
-    assert_string_equal(report.step, "seccomp");
+    assert_string_equal(report.step, step);
     assert_int_equal(report.error, EINVAL);
     box_end(&box);
     assert_nothing_left(f);
@@ -248,9 +293,44 @@ test_without_a_sound_seccomp_program_nothing_runs(void **state)
     static const uint8_t junk[16] = { 0xff, 0xff };
     struct fixture *f = *state;
 
-    assert_program_is_refused(f, (struct slice){ 0 });
-    assert_program_is_refused(f, (struct slice){ .data = junk, .length = 16 });
-    assert_program_is_refused(f, (struct slice){ .data = junk, .length = 15 });
+    /* A call to a zygote is checked when it is made. */
+    const char *early = box_uses_zygote() ? "ask the zygote" : "seccomp";
+
+    assert_program_is_refused(f, (struct slice){ 0 }, early);
+    assert_program_is_refused(f, (struct slice){ .data = junk, .length = 15 }, early);
+    assert_program_is_refused(f, (struct slice){ .data = junk, .length = 16 }, "seccomp");
+}
+
+static char shared[64];
+
+static int
+start_zygote(void **state)
+{
+    const char *const argv[] = { box_failing_zygote_path(), NULL };
+    const struct failing_plan empty = { 0 };
+    char path[128];
+    int fd;
+
+    (void)state;
+    box_make_workspace(shared);
+    snprintf(path, sizeof path, "%s/" FAILING_PLAN, shared);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, &empty, sizeof empty), sizeof empty);
+    forked = mmap(NULL, sizeof *forked, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    assert_true(forked != MAP_FAILED);
+    box_zygote_start(&zygote, argv, shared);
+    box_use_this_zygote(&zygote);
+    return 0;
+}
+
+static int
+end_zygote(void **state)
+{
+    (void)state;
+    box_zygote_end(&zygote);
+    box_remove_workspace(shared);
+    return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -258,10 +338,18 @@ test_without_a_sound_seccomp_program_nothing_runs(void **state)
 int
 main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
+    const struct CMUnitTest by_exec[] = {
         TEST(test_failures_of_the_spawner_are_closed),
         TEST(test_failures_of_init_are_closed),
         TEST(test_failures_of_the_runner_are_closed),
+        TEST(test_failures_of_a_zygotes_sandbox_are_closed),
+        TEST(test_without_a_sound_seccomp_program_nothing_runs),
+    };
+    const struct CMUnitTest by_zygote[] = {
+        TEST(test_failures_of_the_spawner_are_closed),
+        TEST(test_failures_of_go_betweens_are_closed),
+        TEST(test_failures_of_init_are_closed),
+        TEST(test_failures_of_a_forked_runner_are_closed),
         TEST(test_without_a_sound_seccomp_program_nothing_runs),
     };
     int status = box_become(argc, argv);
@@ -270,5 +358,8 @@ main(int argc, char **argv)
         mmap(NULL, 64, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (failed_call == MAP_FAILED)
         return 1;
-    return status != 0 ? status : cmocka_run_group_tests(tests, NULL, NULL);
+    if (status != 0)
+        return status;
+    return box_uses_zygote() ? cmocka_run_group_tests(by_zygote, start_zygote, end_zygote)
+                             : cmocka_run_group_tests(by_exec, NULL, NULL);
 }
