@@ -64,7 +64,6 @@ def free_mib() -> float:
 def fleet(bench: Bench, origin: str = "zygote", runtime: str = "python") -> Program:
     """The program that makes contexts. ORIGIN: see tests/bench/fleet.h."""
     work = bench.folder / "work"
-    work.mkdir(exist_ok=True)
     interpreter = sys.executable if runtime == "python" else "-"
     runtimes = bench.build / "runtimes"
     return Program(

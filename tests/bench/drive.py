@@ -16,12 +16,18 @@ from jupyter_client.connect import write_connection_file
 class Program:
     """A program that obeys commands; ends with the `with` block."""
 
-    def __init__(self, *command: str | Path, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *command: str | Path,
+        env: dict[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=cwd,
             env={**os.environ, **(env or {})},
         )
 
@@ -58,7 +64,8 @@ class Program:
 
 
 class Kernel(Program):
-    """The lean client with the kernel NAME of Jupyter's, which it will start."""
+    """The lean client with the kernel NAME of Jupyter's, which it will start; its
+    working directory is FOLDER/work, as a folder of notebooks."""
 
     def __init__(
         self, client: Path, name: str, folder: Path, env: dict[str, str] | None = None
@@ -72,6 +79,7 @@ class Kernel(Program):
             self.file,
             *manager.format_kernel_cmd(),
             env={**manager.kernel_spec.env, **(env or {})},
+            cwd=folder / "work",
         )
 
     def execute(self, code: str) -> float:

@@ -66,6 +66,7 @@ def turns(columns: list[str], count: int) -> Iterator[str]:
 def prepare(bench: Bench) -> None:
     """Installs the kernelspecs into the run's folder; lets Jupyter look there only."""
     prefix = bench.folder / "jupyter"
+    (bench.folder / "work").mkdir()
     kernels = prefix / "share/jupyter/kernels"
     os.environ["JUPYTER_PATH"] = str(prefix / "share/jupyter")
     for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
@@ -116,6 +117,7 @@ def stock_kernel(
     manager.start_kernel(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        cwd=str(bench.folder / "work"),
         env={**os.environ, **bench.env.get(column, {})},
     )
     client = manager.client()

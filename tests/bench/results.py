@@ -153,9 +153,8 @@ def ratio_text(row: dict[str, Any], column: str) -> str:
     """How many times better the first column is, to be put behind another's cell."""
     columns = row["columns"]
     first = next(iter(columns))
-    if not row["compare"] or column in (first, "echo"):
-        return ""
-    if not first.startswith("cellwall"):
+    peers = not column.startswith("cellwall") and column != "echo"
+    if not row["compare"] or not peers or not first.startswith("cellwall"):
         return ""
     ours, theirs = columns[first]["p50"], columns[column]["p50"]
     if row["more_is_better"]:
