@@ -20,6 +20,7 @@ from tests.bench.results import (
 BEGIN = "<!-- written by scripts/bench --write-docs -->"
 END = "<!-- end of what scripts/bench wrote -->"
 COLORS = {"cellwall": "#0b6e4f", "cellwall + serve": "#08a045", "echo": "#b0b0b0"}
+KERNELS = ("cellwall", "cellwall + serve", "ipykernel", "xeus-python")
 OTHER = ("#4c6a92", "#8aa1c1", "#c9a26b", "#8c6bb1")
 TEXT = "#222222"
 TRIPS = ("trip.one", "trip.frame", "trip.text", "trip.figure")
@@ -86,15 +87,13 @@ def first_result_bars(rows: dict[str, dict[str, Any]]) -> list[tuple[str, str, f
     bars = []
     for key, what in (
         ("ctx.reserve_first", "{}: context from the reserve"),
-        ("ctx.first", "{}"),
-        ("start.imports", "{}: kernel process"),
+        ("ctx.first", "{}: new context"),
+        ("start.imports", "{}: new kernel"),
     ):
         for column, samples in rows.get(key, {"columns": {}})["columns"].items():
-            if key == "ctx.first" and column == "ipykernel":
-                continue  # it is in start.imports
-            label = what.format(column)
-            if key == "ctx.first" and column == "cellwall":
-                label = "cellwall: new context"
+            if key == "ctx.first" and column in ("cellwall + serve", "ipykernel"):
+                continue  # the same again, from a server; and among the kernels
+            label = what.format(column) if column in KERNELS else column
             bars.append((label, column, samples["p50"]))
     return sorted(bars, key=lambda bar: bar[2])
 
@@ -103,6 +102,10 @@ def milliseconds(value: float) -> str:
     if value >= 1000:
         return f"{value / 1000:.1f} s"
     return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
+
+
+def wrapped(label: str) -> str:
+    return label.replace(", ", ",\n", 1)
 
 
 def prepare_plots() -> Any:
@@ -170,7 +173,7 @@ def plot_round_trips(pyplot: Any, rows: dict[str, dict[str, Any]], path: Path) -
     trips = [rows[key] for key in TRIPS if key in rows]
     if not trips:
         return
-    columns = columns_of(trips)
+    columns = [name for name in columns_of(trips) if name != "cellwall + serve"]
     figure, axes = pyplot.subplots(figsize=(8.5, 4.2))
     width = 0.8 / len(columns)
     for place, column in enumerate(columns):
@@ -185,11 +188,14 @@ def plot_round_trips(pyplot: Any, rows: dict[str, dict[str, Any]], path: Path) -
             text = f"{y:.2f}" if y < 1 else f"{y:.1f}" if y < 10 else f"{y:.0f}"
             axes.text(x, y * 1.06, text, ha="center", fontsize=8.5, color=TEXT)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(trips)), [row["label"] for row in trips])
+    axes.set_xticks(range(len(trips)), [wrapped(row["label"]) for row in trips])
     axes.set_ylabel("ms")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.tick_params(bottom=False)
-    axes.legend(frameon=False, loc="upper left")
+    axes.set_ylim(bottom=0.1)
+    axes.legend(
+        frameon=False, ncols=len(columns), loc="upper center", bbox_to_anchor=(0.5, -0.14)
+    )
     axes.set_title(
         "One request to a warm kernel and its whole answer, by the same client\n"
         "(median, logarithmic scale)",
