@@ -25,6 +25,7 @@
 struct runner {
     int channel; /* owned */
     int pipes[2]; /* owned: stdout, stderr */
+    struct stat pipe_stats[2]; /* what tells whether fds 1 and 2 still are these */
     pid_t owner; /* a fork of user code has another pid and must not send */
     bool is_rehearsal; /* its frames are nobody's: no markers */
     pthread_mutex_t lock; /* covers markers, frame and sequence */
@@ -86,7 +87,7 @@ take_fds(struct runner *runner, int channel, struct error *err)
     (void)setsockopt(runner->channel, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
     for (int i = 0; i < 2; i++) {
         runner->pipes[i] = fcntl(i + 1, F_DUPFD_CLOEXEC, RUNNER_PRIVATE_FD_MIN);
-        if (runner->pipes[i] < 0)
+        if (runner->pipes[i] < 0 || fstat(runner->pipes[i], &runner->pipe_stats[i]) < 0)
             return error_errno(err, "duplicating fd %d", i + 1);
     }
     return 0;
@@ -364,12 +365,11 @@ void
 runner_restore_output(struct runner *runner)
 {
     for (int i = 0; i < 2; i++) {
-        struct stat ours, theirs;
+        const struct stat *ours = &runner->pipe_stats[i];
+        struct stat theirs;
 
-        if (fstat(runner->pipes[i], &ours) < 0)
-            continue;
-        if (fstat(i + 1, &theirs) < 0 || ours.st_dev != theirs.st_dev ||
-            ours.st_ino != theirs.st_ino)
+        if (fstat(i + 1, &theirs) < 0 || ours->st_dev != theirs.st_dev ||
+            ours->st_ino != theirs.st_ino)
             (void)dup2(runner->pipes[i], i + 1);
     }
 }
