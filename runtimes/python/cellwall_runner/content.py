@@ -51,6 +51,11 @@ def _default(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON: {value!r:.200}")
 
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_default
+)
+
+
 def _clean(value: Any) -> Any:
     """A copy with null for numbers that JSON has not, and with text for all keys."""
     if value is None or isinstance(value, (str, bool, int)):
@@ -69,12 +74,11 @@ def _clean(value: Any) -> Any:
 
 def encode(value: Mapping[str, Any]) -> bytes:
     """VALUE as JSON in UTF-8. ValueError, TypeError: it holds what JSON cannot."""
-    options: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":")}
     try:
-        text = json.dumps(value, allow_nan=False, default=_default, **options)
+        text = _ENCODER.encode(value)
     except (ValueError, TypeError):
         try:
-            text = json.dumps(_clean(value), **options)
+            text = _ENCODER.encode(_clean(value))
         except RecursionError:
             raise ValueError("the data refers to itself or is nested too deep") from None
     except RecursionError:

@@ -58,6 +58,11 @@ class FramePublisher(DisplayPublisher):
 class FrameDisplayHook(DisplayHook):
     """Sends the value of a cell as a frame."""
 
+    def quiet(self) -> bool:
+        """Whether the cell ends with a semicolon; as a rule there is none in it."""
+        past = self.shell.history_manager.input_hist_parsed
+        return bool(past) and ";" in past[-1] and bool(super().quiet())
+
     def write_output_prompt(self) -> None:
         """Does nothing: the execution count is in the frame."""
 

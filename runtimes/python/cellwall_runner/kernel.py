@@ -140,7 +140,7 @@ class Kernel:
         if self.release_threads is not None and _MAY_COMPUTE.search(asked["code"]):
             self.release_threads()
             self.release_threads = None
-        self.shell.payload_manager.clear_payload()
+        self._take_payload()
         failure = await self.shell.run_request(
             asked["code"],
             execution_count=request.execution_count,
@@ -158,9 +158,14 @@ class Kernel:
         if failure is not None:
             reply.update(self._failed(failure))
         reply["execution_count"] = request.execution_count
-        reply["payload"] = self.shell.payload_manager.read_payload()
-        self.shell.payload_manager.clear_payload()
+        reply["payload"] = self._take_payload()
         return reply, failure
+
+    def _take_payload(self) -> list[Any]:
+        payload = self.shell.payload_manager.read_payload()
+        if payload:
+            self.shell.payload_manager.clear_payload()
+        return payload
 
     def _evaluate(self, expressions: dict[str, str]) -> dict[str, Any]:
         if not expressions:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import bdb
 import builtins
+import contextlib
 import inspect
 import os
 import shutil
@@ -32,7 +33,9 @@ from traitlets.config import Config
 from . import content, forks, interrupts, requests
 from .compiler import CellCompiler
 from .display import FrameDisplayHook, FramePublisher
+from .formats import QuickDisplayFormatter
 from .magics import NotebookMagics
+from .transforms import QuickTransformerManager
 
 _TERMINATE_SECONDS = 1.0
 _EVENT_LOOPS = (None, "", "inline", "asyncio", "agg", "nbagg", "widget", "ipympl")
@@ -82,6 +85,7 @@ class ZMQInteractiveShell(InteractiveShell):
     displayhook_class = Type(FrameDisplayHook)
     display_pub_class = Type(FramePublisher)
     compiler_class = Type(CellCompiler)
+    input_transformer_manager = Instance(QuickTransformerManager, ())
     exiter = Instance(ExitAutocall)
     kernel = AnyTrait()
 
@@ -108,6 +112,10 @@ class ZMQInteractiveShell(InteractiveShell):
     def init_magics(self) -> None:
         super().init_magics()
         self.register_magics(NotebookMagics)
+
+    def init_display_formatter(self) -> None:
+        self.display_formatter = QuickDisplayFormatter(parent=self)
+        self.configurables.append(self.display_formatter)
 
     def init_events(self) -> None:
         super().init_events()
@@ -167,6 +175,12 @@ class ZMQInteractiveShell(InteractiveShell):
         os.environ["JPY_SESSION_NAME"] = name
         self.user_ns["__session__"] = name
         self.user_ns_hidden["__session__"] = name
+
+    def make_folders(self) -> None:
+        """Makes IPython's folders, where HOME is another than when the shell was made."""
+        with contextlib.suppress(OSError):
+            os.makedirs(self.profile_dir.location, exist_ok=True)
+            self.profile_dir.check_dirs()
 
     def enter_directory(self) -> None:
         """Starts in the working directory as it is now."""

@@ -127,6 +127,7 @@ class Zygote:
         environment.is_fit({"TERM"}, self._packages)
         self._kernel.loop.release_fds()
         self._kernel.loop.make_fds()
+        self._kernel.shell.make_folders()
         rehearsal.play(self._kernel, rehearsal.ALL, self._state)
         preload.reseed()
 
@@ -158,6 +159,7 @@ class Zygote:
     def _get_set(self, has_time: bool) -> None:
         """What must be done before user code runs, and what can be."""
         self._kernel.loop.make_fds()
+        self._kernel.shell.make_folders()
         preload.reseed()
         if has_time:
             rehearsal.play(self._kernel, rehearsal.FIRST, self._state)
