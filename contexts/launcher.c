@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include "protocol/cleanup.h"
 
 #define SOCKET_FD 3
+#define REST_MS 10 /* without a request, before a shell is made */
 
 enum { LAUNCHER_E_REQUEST = 1 }; /* the result of a request that is none */
 
@@ -72,12 +75,94 @@ set_fds(int socket)
     return 0;
 }
 
-static int
-spawn(const uint8_t *packet, const struct passing *passing, int *ret_pidfd,
-      struct error *err)
+/* Shells that wait for the next requests by one zygote. */
+struct shells {
+    struct sandbox_shell ready[LAUNCHER_SHELLS];
+    size_t count;
+    struct stat zygote; /* whose: of its user namespace */
+    int mounts; /* /proc/self/mounts, whose readiness tells of changes; -1: not open */
+};
+
+static void
+shells_forget(struct shells *shells)
 {
-    bool by_zygote = passing->fd_count == SANDBOX_FD_COUNT + LAUNCHER_ZYGOTE_FD_COUNT;
+    while (shells->count > 0)
+        sandbox_shell_fini(&shells->ready[--shells->count]);
+}
+
+static bool
+is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* A shell has the mounts of its birth: what was mounted since, it cannot show. */
+static bool
+mounts_have_changed(struct shells *shells)
+{
+    struct pollfd entry = { .fd = shells->mounts, .events = POLLPRI };
+
+    return poll(&entry, 1, 0) != 0;
+}
+
+static int
+spawn_by_zygote(struct shells *shells, const struct sandbox_spec *spec, const int *fds,
+                const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+{
+    struct stat st;
+
+    if (shells->count > 0 &&
+        (fstat(zygote->namespaces[SANDBOX_NAMESPACE_USER], &st) < 0 ||
+         !is_same_file(&st, &shells->zygote) || mounts_have_changed(shells)))
+        shells_forget(shells);
+    if (shells->count == 0)
+        return sandbox_spawn(spec, fds, zygote, ret_pidfd, err);
+    return sandbox_shell_use(&shells->ready[--shells->count], spec, fds, zygote,
+                             ret_pidfd, err);
+}
+
+/* Ahead of the next request by the zygote of the last one, and not while that one's
+ * runner is still being made: it wants the processor too. */
+static void
+shells_refill(struct shells *shells, const struct sandbox_zygote *zygote)
+{
+    struct pollfd requests = { .fd = SOCKET_FD, .events = POLLIN };
+    struct stat st;
+
+    if (shells->mounts < 0)
+        shells->mounts = open("/proc/self/mounts", O_RDONLY | O_CLOEXEC);
+    if (shells->mounts < 0 || fstat(zygote->namespaces[SANDBOX_NAMESPACE_USER], &st) < 0)
+        return;
+    if (shells->count == 0)
+        mounts_have_changed(shells); /* until now */
+    shells->zygote = st;
+    while (shells->count < LAUNCHER_SHELLS && poll(&requests, 1, REST_MS) == 0) {
+        if (sandbox_shell_create(&shells->ready[shells->count], SANDBOX_ROLE_RUNNER,
+                                 SANDBOX_NETWORK_NONE, zygote, NULL) < 0)
+            return; /* the next request will say why */
+        shells->count++;
+    }
+}
+
+/* False: the request is not for a fork. */
+static bool
+take_zygote(struct sandbox_zygote *ret, const struct passing *passing)
+{
+    if (passing->fds_lost ||
+        passing->fd_count != SANDBOX_FD_COUNT + LAUNCHER_ZYGOTE_FD_COUNT)
+        return false;
+    for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
+        ret->namespaces[i] = passing->fds[SANDBOX_FD_COUNT + i];
+    ret->socket = passing->fds[SANDBOX_FD_COUNT + SANDBOX_NAMESPACE_COUNT];
+    return true;
+}
+
+static int
+spawn(struct shells *shells, const uint8_t *packet, const struct passing *passing,
+      int *ret_pidfd, struct error *err)
+{
     struct sandbox_zygote zygote;
+    bool by_zygote = take_zygote(&zygote, passing);
     struct sandbox_spec_copy copy;
     int r;
 
@@ -92,25 +177,23 @@ spawn(const uint8_t *packet, const struct passing *passing, int *ret_pidfd,
         err);
     if (r != 0)
         return r;
-    for (int i = 0; i < SANDBOX_NAMESPACE_COUNT; i++)
-        zygote.namespaces[i] = passing->fds[SANDBOX_FD_COUNT + i];
-    zygote.socket = passing->fds[SANDBOX_FD_COUNT + SANDBOX_NAMESPACE_COUNT];
-    r = sandbox_spawn(&copy.spec, passing->fds, by_zygote ? &zygote : NULL, ret_pidfd,
-                      err);
+    r = by_zygote
+            ? spawn_by_zygote(shells, &copy.spec, passing->fds, &zygote, ret_pidfd, err)
+            : sandbox_spawn(&copy.spec, passing->fds, NULL, ret_pidfd, err);
     sandbox_spec_copy_fini(&copy);
     return r;
 }
 
 /* 0 or < 0: the server is not there any more. */
 static int
-answer(const uint8_t *packet, const struct passing *passing)
+answer(struct shells *shells, const uint8_t *packet, const struct passing *passing)
 {
     CLEANUP(close_fdp) int pidfd = -1;
     uint8_t head[LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES];
     struct error err = { 0 };
     uint32_t result;
 
-    result = (uint32_t)spawn(packet, passing, &pidfd, &err);
+    result = (uint32_t)spawn(shells, packet, passing, &pidfd, &err);
     memcpy(head, packet, LAUNCHER_ID_BYTES);
     for (int i = 0; i < LAUNCHER_RESULT_BYTES; i++)
         head[LAUNCHER_ID_BYTES + i] = (uint8_t)(result >> 8 * i);
@@ -118,8 +201,27 @@ answer(const uint8_t *packet, const struct passing *passing)
                         slice_text(result == 0 ? "" : err.text), &pidfd, result == 0, 0);
 }
 
+/* 0 or < 0, as answer. */
 static int
-serve(uint8_t *packet)
+on_packet(struct shells *shells, const uint8_t *packet, const struct passing *passing)
+{
+    struct sandbox_zygote zygote;
+    int r;
+
+    if (passing->length < LAUNCHER_ID_BYTES)
+        return 0;
+    if (passing->length == LAUNCHER_ID_BYTES && passing->fd_count == 0) {
+        shells_forget(shells);
+        return 0;
+    }
+    r = answer(shells, packet, passing);
+    if (r == 0 && take_zygote(&zygote, passing))
+        shells_refill(shells, &zygote);
+    return r;
+}
+
+static int
+serve(struct shells *shells, uint8_t *packet)
 {
     for (;;) {
         struct passing passing;
@@ -130,8 +232,7 @@ serve(uint8_t *packet)
             return r;
         if (passing.length == 0 && passing_is_ended(SOCKET_FD))
             return 0;
-        if (passing.length >= LAUNCHER_ID_BYTES)
-            r = answer(packet, &passing);
+        r = on_packet(shells, packet, &passing);
         passing_fini(&passing);
         if (r < 0)
             return r;
@@ -142,14 +243,16 @@ int
 launcher_run(int socket)
 {
     uint8_t *packet = malloc(LAUNCHER_REQUEST_BYTES_MAX);
+    struct shells shells = { .mounts = -1 };
 
     prctl(PR_SET_NAME, "cellwall-launch", 0, 0, 0);
     set_signals();
     setsid();
     if (packet == NULL || set_fds(socket) < 0 || chdir("/") < 0)
         return EXIT_FAILURE;
-    serve(packet);
+    serve(&shells, packet);
     free(packet);
+    shells_forget(&shells);
     close(SOCKET_FD);
     /* As their parent it sees its children off: what adopts them may not reap them. */
     alarm(LAUNCHER_LINGER_S);

@@ -10,6 +10,9 @@
  * along) and text for a person. A request that is not one is answered with an error if it
  * has an id.
  *
+ * Between requests by a zygote it makes shells for the next ones by the same. They keep
+ * the zygote's sandbox alive: a packet that is an id alone has no answer, and ends them.
+ *
  * The end of the socket ends the launcher, once its children are gone; they end by
  * themselves when the server's ends of their control sockets close.
  */
@@ -26,6 +29,7 @@
 #define LAUNCHER_REQUEST_BYTES_MAX (LAUNCHER_ID_BYTES + SANDBOX_SPEC_BYTES_MAX)
 #define LAUNCHER_ANSWER_BYTES_MAX                                                        \
     (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)
+#define LAUNCHER_SHELLS 2 /* made ahead */
 #define LAUNCHER_LINGER_S 1 /* longest wait for children after the end */
 
 /* The whole life of the launcher: call it in a fresh fork and exit with its result. All

@@ -450,3 +450,12 @@ launches_cancel(struct launches *launches, uint64_t ticket)
 {
     request_destroy(take(launches, ticket));
 }
+
+void
+launches_forget_shells(struct launches *launches)
+{
+    const uint8_t id[LAUNCHER_ID_BYTES] = { 0 };
+
+    if (launches->socket >= 0)
+        (void)send(launches->socket, id, sizeof id, MSG_DONTWAIT | MSG_NOSIGNAL);
+}

@@ -55,6 +55,9 @@ int launches_spawn(struct launches *launches, const struct sandbox_spec *spec,
                    launches_done_fn *fn, void *arg, uint64_t *ret_ticket,
                    struct error *err);
 
+/* Tells the launcher to end what it keeps ready inside the sandboxes of zygotes. */
+void launches_forget_shells(struct launches *launches);
+
 /* FN of that request will not be called. Unknown tickets are ignored. */
 void launches_cancel(struct launches *launches, uint64_t ticket);
 

@@ -40,7 +40,7 @@ sandbox_confine_oom(struct sandbox_work *work)
 {
     CLEANUP(close_fdp) int fd = -1;
 
-    if (work->spec->role == SANDBOX_ROLE_ZYGOTE)
+    if (work->role == SANDBOX_ROLE_ZYGOTE)
         return 0; /* it holds nothing of a user's, and others wait for it */
     fd = sys_openat(AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY, 0);
     if (fd < 0 || sys_write_file(fd, RUNNER_OOM_SCORE, strlen(RUNNER_OOM_SCORE)) < 0)

@@ -220,16 +220,84 @@ init_loop(struct init *init)
 }
 
 static void
-wait_for_spawner(struct sandbox_work *work)
+wait_for_ids(const struct sandbox_work *work)
 {
-    struct sandbox_failure failure;
+    char byte;
     ssize_t n;
 
     do
-        n = recv(work->sync, &failure, sizeof failure, 0);
+        n = recv(work->sync, &byte, sizeof byte, 0);
     while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof failure)
+    if (n != sizeof byte)
         _exit(1); /* the spawner is gone */
+}
+
+/* All trees, or none of them can be trusted to be in its place. */
+static void
+receive_trees(struct sandbox_work *work, uint32_t count)
+{
+    while (count > 0) {
+        uint16_t indices[PASSING_FDS_MAX];
+        struct passing passing;
+
+        if (passing_receive(work->sync, indices, sizeof indices, 0, &passing) < 0 ||
+            passing.fds_lost || passing.fd_count == 0 || passing.fd_count > count ||
+            passing.length != passing.fd_count * sizeof *indices)
+            _exit(1);
+        for (size_t i = 0; i < passing.fd_count; i++) {
+            if (indices[i] >= SANDBOX_MOUNTS_MAX)
+                _exit(1);
+            work->trees[indices[i]] = passing.fds[i];
+        }
+        count -= (uint32_t)passing.fd_count;
+    }
+}
+
+/* What the spawner says is taken over into WORK. A shell that nobody wanted, or
+ * whose order has not come whole, ends. */
+static void
+receive_order(struct sandbox_work *work, struct sandbox_failure *ret)
+{
+    const size_t size = sizeof(struct sandbox_order) + SANDBOX_SPEC_BYTES_MAX;
+    const size_t fd_count = SANDBOX_FD_COUNT + (size_t)work->by_zygote;
+    CLEANUP(freep) uint8_t *packet = malloc(size);
+    struct sandbox_order order;
+    struct passing passing;
+
+    if (packet == NULL || passing_receive(work->sync, packet, size, 0, &passing) < 0 ||
+        passing.cut || passing.fds_lost || passing.fd_count != fd_count ||
+        passing.length < sizeof order)
+        _exit(1);
+    memcpy(&order, packet, sizeof order);
+    if (sandbox_spec_decode(&work->copy,
+                            (struct slice){ .data = packet + sizeof order,
+                                            .length = passing.length - sizeof order },
+                            NULL) != 0)
+        _exit(1);
+    work->spec = &work->copy.spec;
+    memcpy(work->fds, passing.fds, sizeof work->fds);
+    if (work->by_zygote)
+        work->zygote = passing.fds[SANDBOX_FD_COUNT];
+    work->outer_uid = order.outer_uid;
+    work->outer_gid = order.outer_gid;
+    work->umask = order.umask;
+    *ret = order.failure;
+    receive_trees(work, order.tree_count);
+}
+
+/* A failure before the order is told after it: only then there is somebody to tell. */
+static void
+build(struct sandbox_work *work)
+{
+    struct sandbox_failure failure = { 0 }, ordered;
+
+    wait_for_ids(work);
+    sandbox_steps_apply(&sandbox_shell_steps, work, &failure);
+    receive_order(work, &ordered);
+    if (failure.error == 0)
+        failure = ordered;
+    if (failure.error == 0)
+        sandbox_steps_apply(&sandbox_build_steps, work, &failure);
     if (failure.error != 0)
         report_failure(work->fds[SANDBOX_CONTROL], &failure);
 }
@@ -266,7 +334,7 @@ static _Noreturn void
 init_main(struct sandbox_work *work, pid_t runner)
 {
     struct init init = { .runner = runner,
-                         .is_zygote = work->spec->role == SANDBOX_ROLE_ZYGOTE };
+                         .is_zygote = work->role == SANDBOX_ROLE_ZYGOTE };
     struct sandbox_failure failure;
 
     if (!sandbox_steps_apply(&sandbox_init_steps, work, &failure))
@@ -401,13 +469,11 @@ sandbox_child_run(struct sandbox_work *work)
     int pair[2], r;
     pid_t runner;
 
-    wait_for_spawner(work);
-    if (!sandbox_steps_apply(&sandbox_build_steps, work, &failure))
-        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+    build(work);
     r = open_signals(work);
     if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         r = -errno;
-    if (r == 0 && work->zygote >= 0)
+    if (r == 0 && work->by_zygote)
         init_with_zygote(work, pair);
     runner = r == 0 ? sys_fork() : -1;
     if (runner < 0) {

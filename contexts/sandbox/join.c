@@ -47,18 +47,9 @@ tell_failure(const struct sandbox_work *work, const char *step)
     send(work->status, &word, sizeof word, MSG_NOSIGNAL);
 }
 
-static void
-tell_birth(const struct sandbox_work *work)
-{
-    struct sandbox_failure word = { .pid = getpid() };
-
-    if (send(work->status, &word, sizeof word, MSG_NOSIGNAL) < 0)
-        _exit(1);
-}
-
 /* In the middle. Returns in the runner. */
 static OWN_FRAME void
-fork_runner(const struct sandbox_work *work)
+fork_runner(struct sandbox_work *work)
 {
     pid_t pid = sys_fork();
 
@@ -66,6 +57,7 @@ fork_runner(const struct sandbox_work *work)
         return;
     if (pid < 0)
         tell_failure(work, "fork the runner");
+    work->born = pid;
     _exit(0);
 }
 
@@ -83,10 +75,12 @@ enter(const struct sandbox_work *work)
     }
 }
 
-/* In the helper. Returns in the runner. */
+/* In the helper. Returns in the runner. Init hears of the runner, and lets it go, when
+ * the middle is gone: user code shall not meet its remains. */
 static OWN_FRAME void
-enter_and_fork(const struct sandbox_work *work)
+enter_and_fork(struct sandbox_work *work)
 {
+    struct sandbox_failure word = { 0 };
     pid_t pid;
 
     enter(work);
@@ -95,16 +89,20 @@ enter_and_fork(const struct sandbox_work *work)
         fork_runner(work);
         return;
     }
-    if (pid < 0)
+    if (pid < 0) {
         tell_failure(work, "fork into the sandbox");
-    else
-        wait_for(pid);
+        _exit(1);
+    }
+    wait_for(pid);
+    word.pid = work->born;
+    if (word.pid > 0)
+        send(work->status, &word, sizeof word, MSG_NOSIGNAL);
     _exit(0);
 }
 
 /* True in the runner. */
 static OWN_FRAME bool
-make_runner(const struct sandbox_work *work)
+make_runner(struct sandbox_work *work)
 {
     pid_t pid = vfork();
 
@@ -124,6 +122,8 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
           const struct sandbox_call *call, const struct passing *passing)
 {
     *work = (struct sandbox_work){ .spec = spec,
+                                   .role = spec->role,
+                                   .network = spec->network,
                                    .own_ids = call->own_ids,
                                    .umask = call->umask,
                                    .sync = -1,
@@ -192,7 +192,6 @@ answer(uint8_t *packet, const struct passing *passing,
         return false;
     }
     restore_rseq();
-    tell_birth(&work);
     sandbox_runner_confine(&work);
     if (hooks->after_in_runner != NULL)
         hooks->after_in_runner();

@@ -115,7 +115,7 @@ sandbox_confine_landlock(struct sandbox_work *work)
 
     /* A zygote's forks live elsewhere, where its rules name nothing; theirs are their
      * own. */
-    if (work->spec->role == SANDBOX_ROLE_ZYGOTE)
+    if (work->role == SANDBOX_ROLE_ZYGOTE)
         return 0;
     abi = sys_landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     if (abi < 0)

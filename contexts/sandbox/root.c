@@ -196,7 +196,7 @@ sandbox_confine_proc(struct sandbox_work *work)
 {
     CLEANUP(close_fdp) int tree = -1;
 
-    if (work->spec->role != SANDBOX_ROLE_ZYGOTE)
+    if (work->role != SANDBOX_ROLE_ZYGOTE)
         return 0;
     tree = sys_open_tree(work->proc, "self", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     return tree < 0 ? -errno : attach_at(work, tree, OWN_PROC);
@@ -217,7 +217,7 @@ sandbox_root_proc(struct sandbox_work *work)
         r = proc_covers[i].hide ? sandbox_inside_hide(work, proc_covers[i].path)
                                 : make_read_only(work, proc_covers[i].path);
     }
-    return r == 0 && work->spec->role == SANDBOX_ROLE_ZYGOTE ? cover_proc(work) : r;
+    return r == 0 && work->role == SANDBOX_ROLE_ZYGOTE ? cover_proc(work) : r;
 }
 
 static const struct device {

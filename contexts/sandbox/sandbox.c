@@ -21,6 +21,7 @@
 #include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/steps.h"
 #include "contexts/sandbox/sys.h"
+#include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -81,13 +82,14 @@ can_give_own_ids(void)
 }
 
 static void
-work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
-          const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote)
+work_init(struct sandbox_work *work, const struct sandbox_shell *shell)
 {
-    *work = (struct sandbox_work){ .spec = spec,
-                                   .zygote = zygote == NULL ? -1 : zygote->socket,
+    *work = (struct sandbox_work){ .role = shell->role,
+                                   .network = shell->network,
+                                   .own_ids = shell->own_ids,
+                                   .by_zygote = shell->by_zygote,
+                                   .zygote = -1,
                                    .namespaces = { -1, -1 },
-                                   .own_ids = can_give_own_ids(),
                                    .outer_uid = geteuid(),
                                    .outer_gid = getegid(),
                                    .sync = -1,
@@ -96,7 +98,6 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
                                    .empty = -1,
                                    .status = -1,
                                    .signals = -1 };
-    memcpy(work->fds, fds, sizeof work->fds);
     for (size_t i = 0; i < N_ELEMENTS(work->trees); i++)
         work->trees[i] = -1;
     for (size_t i = 0; i < N_ELEMENTS(work->entries); i++)
@@ -126,8 +127,8 @@ write_map(const struct sandbox_work *work, pid_t pid, const char *name, unsigned
     char text[128];
 
     if (!work->own_ids)
-        snprintf(text, sizeof text, "0 %u 1\n", work->zygote < 0 ? outer : 0);
-    else if (work->spec->role == SANDBOX_ROLE_ZYGOTE)
+        snprintf(text, sizeof text, "0 %u 1\n", work->by_zygote ? 0 : outer);
+    else if (work->role == SANDBOX_ROLE_ZYGOTE)
         snprintf(text, sizeof text, "0 %u 1\n%d %u 1\n%u %u %u\n", outer,
                  SANDBOX_RUNNER_ID, outer + 1, OWN_ID_BASE, OWN_ID_BASE, OWN_ID_COUNT);
     else
@@ -165,7 +166,7 @@ own_pipes(const struct sandbox_work *work)
 static void
 choose_ids(struct sandbox_work *work, pid_t pid)
 {
-    bool is_zygote = work->spec->role == SANDBOX_ROLE_ZYGOTE;
+    bool is_zygote = work->role == SANDBOX_ROLE_ZYGOTE;
 
     if (!work->own_ids)
         return;
@@ -173,39 +174,12 @@ choose_ids(struct sandbox_work *work, pid_t pid)
     work->outer_gid = work->outer_uid;
 }
 
-/* The spawner's part of the build, while the child waits. */
-static void
-prepare_child(struct sandbox_work *work, pid_t pid, struct sandbox_failure *failure)
-{
-    int r = 0;
-
-    choose_ids(work, pid);
-    if (work->own_ids) {
-        r = sandbox_sources_map_owners(work);
-        if (r < 0) {
-            sandbox_failure_set(failure, -r, "keep the owner of the files of",
-                                work->object);
-            return;
-        }
-        r = own_pipes(work);
-    }
-    if (r < 0) {
-        sandbox_failure_set(failure, -r, "own pipes", "");
-        return;
-    }
-    r = work->zygote < 0 ? write_maps(work, pid) : 0;
-    if (r < 0)
-        sandbox_failure_set(failure, -r, "user ids", "");
-}
-
 static _Noreturn void
 child_main(struct sandbox_work *work)
 {
-    const struct sandbox_spec *spec = work->spec;
-
     sandbox_child_run(work);
-    sys_execve(spec->argv[0], spec->argv, spec->env);
-    sandbox_child_failed(work, errno, "run", spec->argv[0]);
+    sys_execve(work->spec->argv[0], work->spec->argv, work->spec->env);
+    sandbox_child_failed(work, errno, "run", work->spec->argv[0]);
 }
 
 static pid_t
@@ -213,7 +187,7 @@ clone_here(const struct sandbox_work *work, int *ret_pidfd)
 {
     uint64_t flags = NAMESPACES | CLONE_CLEAR_SIGHAND;
 
-    if (work->spec->network == SANDBOX_NETWORK_NONE)
+    if (work->network == SANDBOX_NETWORK_NONE)
         flags |= CLONE_NEWNET;
     /* A child that may not be dumped has files in /proc that its user cannot write. */
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
@@ -362,51 +336,183 @@ clone_child(struct sandbox_work *work, const struct sandbox_zygote *zygote, int 
     return pid;
 }
 
-int
-sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-              const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+/* The child waits for its ids. */
+static int
+give_ids(struct sandbox_work *work, pid_t pid, int ours)
 {
-    struct sandbox_failure failure = { 0 };
-    struct sandbox_work work;
-    CLEANUP(close_fdp) int ours = -1;
-    CLEANUP(close_fdp) int theirs = -1;
-    int pair[2], pidfd = -1, ids = 0, r;
-    pid_t pid;
+    int r;
 
-    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
-        return error_set(err, -EINVAL, "sandbox: too many mounts");
+    choose_ids(work, pid);
+    r = work->by_zygote ? 0 : write_maps(work, pid);
+    if (r == 0 && send(ours, "", 1, MSG_NOSIGNAL) < 0)
+        r = -errno;
+    return r;
+}
+
+int
+sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
+                     enum sandbox_network network, const struct sandbox_zygote *zygote,
+                     struct error *err)
+{
+    CLEANUP(sandbox_shell_fini) struct sandbox_shell shell = SANDBOX_SHELL_NONE;
+    CLEANUP(close_fdp) int theirs = -1;
+    struct sandbox_work work;
+    int pair[2], ids = 0;
+
+    shell.own_ids = can_give_own_ids();
+    shell.by_zygote = zygote != NULL;
+    shell.role = role;
+    shell.network = network;
     if (zygote != NULL &&
-        (spec->role != SANDBOX_ROLE_RUNNER || spec->network != SANDBOX_NETWORK_NONE))
+        (role != SANDBOX_ROLE_RUNNER || network != SANDBOX_NETWORK_NONE))
         return error_set(err, -EINVAL,
                          "sandbox: a zygote makes runners, without network");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(err, "sandbox: socketpair");
-    ours = pair[0];
+    shell.socket = pair[0];
     theirs = pair[1];
-    work_init(&work, spec, fds, zygote);
+    work_init(&work, &shell);
     work.sync = theirs;
-    /* A child with ids of its own could not reach all that root can. */
-    r = work.own_ids ? sandbox_sources_open(&work) : 0;
-    if (r < 0)
-        sandbox_failure_set(&failure, -r, "open", work.object);
-
-    pid = clone_child(&work, zygote, ours, &pidfd, &ids);
-    if (pid == 0) {
-        close(ours);
+    shell.pid = clone_child(&work, zygote, shell.socket, &shell.pidfd, &ids);
+    if (shell.pid == 0) {
+        close(shell.socket);
         child_main(&work);
     }
-    if (pid < 0)
-        r = error_errno(err, "sandbox: new namespaces");
-    else if (ids < 0)
-        sandbox_failure_set(&failure, -ids, "user ids", "");
-    else if (failure.error == 0)
-        prepare_child(&work, pid, &failure);
-    sandbox_sources_close(&work);
-    if (pid < 0)
-        return r;
-
-    /* A child that is gone already needs no answer: its control socket tells. */
-    send(ours, &failure, sizeof failure, MSG_NOSIGNAL);
-    *ret_pidfd = pidfd;
+    if (shell.pid < 0)
+        return error_errno(err, "sandbox: new namespaces");
+    if (ids == 0)
+        ids = give_ids(&work, shell.pid, shell.socket);
+    if (ids < 0)
+        return error_set(err, ids, "sandbox: user ids: %s", strerror(-ids));
+    *ret = shell;
+    shell = (struct sandbox_shell)SANDBOX_SHELL_NONE;
     return 0;
+}
+
+/* What a shell with ids of its own could not open by itself, though root can. */
+static int
+open_sources(struct sandbox_work *work, struct sandbox_failure *failure)
+{
+    int r;
+
+    if (!work->own_ids)
+        return 0;
+    r = sandbox_sources_open(work);
+    if (r < 0) {
+        sandbox_failure_set(failure, -r, "open", work->object);
+        return r;
+    }
+    r = sandbox_sources_map_owners(work);
+    if (r < 0) {
+        sandbox_failure_set(failure, -r, "keep the owner of the files of", work->object);
+        return r;
+    }
+    r = own_pipes(work);
+    if (r < 0)
+        sandbox_failure_set(failure, -r, "own pipes", "");
+    return r;
+}
+
+static int
+send_trees(const struct sandbox_work *work, int socket)
+{
+    uint16_t indices[PASSING_FDS_MAX];
+    int fds[PASSING_FDS_MAX], r = 0;
+    size_t count = 0;
+
+    for (size_t i = 0; r == 0 && i <= N_ELEMENTS(work->trees); i++) {
+        if (count == PASSING_FDS_MAX || (i == N_ELEMENTS(work->trees) && count > 0)) {
+            r = passing_send(socket,
+                             (struct slice){ .data = (const uint8_t *)indices,
+                                             .length = count * sizeof *indices },
+                             (struct slice){ 0 }, fds, count, 0);
+            count = 0;
+        }
+        if (i < N_ELEMENTS(work->trees) && work->trees[i] >= 0) {
+            indices[count] = (uint16_t)i;
+            fds[count++] = work->trees[i];
+        }
+    }
+    return r;
+}
+
+/* A child that is gone already needs no answer: its control socket tells. */
+static int
+send_order(const struct sandbox_work *work, const struct sandbox_failure *failure,
+           int socket, struct error *err)
+{
+    struct sandbox_order order = { .failure = *failure,
+                                   .outer_uid = work->outer_uid,
+                                   .outer_gid = work->outer_gid,
+                                   .umask = work->umask };
+    CLEANUP(buffer_fini) struct buffer spec;
+    int fds[SANDBOX_FD_COUNT + 1], r;
+
+    memcpy(fds, work->fds, sizeof work->fds);
+    fds[SANDBOX_FD_COUNT] = work->zygote;
+    for (size_t i = 0; i < N_ELEMENTS(work->trees); i++)
+        order.tree_count += work->trees[i] >= 0;
+    buffer_init(&spec, SANDBOX_SPEC_BYTES_MAX);
+    r = sandbox_spec_encode(&spec, work->spec, err);
+    if (r != 0)
+        return r < 0 ? r : -EINVAL;
+    r = passing_send(
+        socket, (struct slice){ .data = (const uint8_t *)&order, .length = sizeof order },
+        buffer_slice(&spec), fds, SANDBOX_FD_COUNT + work->by_zygote, 0);
+    if (r == 0)
+        r = send_trees(work, socket);
+    if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+        return error_set(err, r, "sandbox: to its init: %s", strerror(-r));
+    return 0;
+}
+
+int
+sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
+                  const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
+                  int *ret_pidfd, struct error *err)
+{
+    struct sandbox_failure failure = { 0 };
+    struct sandbox_work work;
+    int r;
+
+    work_init(&work, shell);
+    work.spec = spec;
+    memcpy(work.fds, fds, sizeof work.fds);
+    if (zygote != NULL)
+        work.zygote = zygote->socket;
+    choose_ids(&work, shell->pid);
+    open_sources(&work, &failure); /* what went wrong is init's to tell */
+    r = send_order(&work, &failure, shell->socket, err);
+    sandbox_sources_close(&work);
+    if (r == 0) {
+        *ret_pidfd = shell->pidfd;
+        shell->pidfd = -1;
+    }
+    sandbox_shell_fini(shell);
+    return r;
+}
+
+void
+sandbox_shell_fini(struct sandbox_shell *shell)
+{
+    close_fdp(&shell->socket);
+    if (shell->pidfd >= 0) {
+        sys_pidfd_kill(shell->pidfd);
+        wait_for(shell->pid); /* if it is ours */
+        close(shell->pidfd);
+    }
+    *shell = (struct sandbox_shell)SANDBOX_SHELL_NONE;
+}
+
+int
+sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
+              const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+{
+    struct sandbox_shell shell;
+    int r;
+
+    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
+        return error_set(err, -EINVAL, "sandbox: too many mounts");
+    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote, err);
+    return r < 0 ? r : sandbox_shell_use(&shell, spec, fds, zygote, ret_pidfd, err);
 }

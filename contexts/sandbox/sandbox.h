@@ -10,8 +10,11 @@
 #ifndef CONTEXTS_SANDBOX_SANDBOX_H
 #define CONTEXTS_SANDBOX_SANDBOX_H
 
+#include <stdbool.h>
+
+#include "contexts/sandbox/spec.h"
+
 struct error;
-struct sandbox_spec;
 
 /* What a zygote's init hands over with its report CONTROL_STARTED, and who wants to make
  * a context in the zygote's sandbox must give back. */
@@ -37,7 +40,36 @@ struct sandbox_zygote {
     int socket; /* on which it waits for init's calls */
 };
 
-/* Call from a process with one thread. FDS are borrowed. With ZYGOTE, not NULL, the
+/* A shell: a child with namespaces and ids of its own, in which everything is made that
+ * does not depend on a spec; it waits to be used. Plain data. */
+struct sandbox_shell {
+    int socket; /* owned: its end ends a shell that was not used; -1: none */
+    int pidfd; /* owned: init's */
+    int pid;
+    bool own_ids, by_zygote;
+    enum sandbox_role role;
+    enum sandbox_network network;
+};
+
+#define SANDBOX_SHELL_NONE { .socket = -1, .pidfd = -1 }
+
+/* ZYGOTE: inside whose sandbox it is to be (its socket is not used yet), or NULL. Call it
+ * from a process with one thread, whose child it is. On success the caller owns *ret. 0
+ * or < 0. */
+int sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
+                         enum sandbox_network network,
+                         const struct sandbox_zygote *zygote, struct error *err);
+
+/* Makes of SHELL, of the same role, network and zygote, what SPEC says. It is gone from
+ * *shell then, whatever is returned. As sandbox_spawn otherwise. */
+int sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
+                      const int fds[SANDBOX_FD_COUNT],
+                      const struct sandbox_zygote *zygote, int *ret_pidfd,
+                      struct error *err);
+
+void sandbox_shell_fini(struct sandbox_shell *shell);
+
+/* Both in one. FDS are borrowed. With ZYGOTE, not NULL, the
  * runner is its fork, and argv is not used. On success the caller owns *ret_pidfd, init's
  * pidfd, and is init's parent. What happens in the child is told on the control socket. 0
  * or < 0. */

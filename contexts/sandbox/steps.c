@@ -16,6 +16,8 @@
 #include "contexts/sandbox/sys.h"
 #include "protocol/cleanup.h"
 
+#define SHELL_SYNC_FD 3 /* behind the standard ones, which are nobody's */
+
 /* With ids of its own, init leaves the spawner's: its inside 0 is nobody outside. */
 static int
 step_init_ids(struct sandbox_work *work)
@@ -54,7 +56,7 @@ step_loopback(struct sandbox_work *work)
     struct ifreq request = { .ifr_name = "lo" };
     CLEANUP(close_fdp) int fd = -1;
 
-    if (work->spec->network == SANDBOX_NETWORK_HOST)
+    if (work->network == SANDBOX_NETWORK_HOST)
         return 0;
     fd = sys_socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0 || sys_ioctl(fd, SIOCGIFFLAGS, &request) < 0)
@@ -111,7 +113,7 @@ step_entries(struct sandbox_work *work)
 {
     int r = 0;
 
-    for (int i = 0; work->zygote >= 0 && r == 0 && i < SANDBOX_CALL_INNER_USER; i++)
+    for (int i = 0; work->by_zygote && r == 0 && i < SANDBOX_CALL_INNER_USER; i++)
         r = open_entry(work, (enum sandbox_call_namespace)i);
     return r;
 }
@@ -123,14 +125,14 @@ step_user_ids(struct sandbox_work *work)
 {
     int r;
 
-    if (work->own_ids || work->spec->role == SANDBOX_ROLE_ZYGOTE)
+    if (work->own_ids || work->role == SANDBOX_ROLE_ZYGOTE)
         return 0; /* a zygote has no use for its id, but its forks' namespaces have one */
     if (sys_unshare(CLONE_NEWUSER) < 0 || sys_prctl(PR_SET_DUMPABLE, 1, 0, 0) < 0)
         return -errno;
     r = write_own_map(work, "/proc/self/gid_map", work->outer_gid);
     if (r == 0)
         r = write_own_map(work, "/proc/self/uid_map", work->outer_uid);
-    return r == 0 && work->zygote >= 0 ? open_entry(work, SANDBOX_CALL_INNER_USER) : r;
+    return r == 0 && work->by_zygote ? open_entry(work, SANDBOX_CALL_INNER_USER) : r;
 }
 
 static int
@@ -139,8 +141,7 @@ step_zygote_namespaces(struct sandbox_work *work)
     static const char *const paths[] = { [SANDBOX_NAMESPACE_USER] = "/proc/self/ns/user",
                                          [SANDBOX_NAMESPACE_PID] = "/proc/self/ns/pid" };
 
-    for (size_t i = 0; work->spec->role == SANDBOX_ROLE_ZYGOTE && i < N_ELEMENTS(paths);
-         i++) {
+    for (size_t i = 0; work->role == SANDBOX_ROLE_ZYGOTE && i < N_ELEMENTS(paths); i++) {
         sandbox_work_object(work, paths[i]);
         work->namespaces[i] = sys_openat(AT_FDCWD, paths[i], O_RDONLY, 0);
         if (work->namespaces[i] < 0)
@@ -149,20 +150,35 @@ step_zygote_namespaces(struct sandbox_work *work)
     return 0;
 }
 
-static const struct sandbox_step build_rows[] = {
+/* A shell may wait for long: nothing of the spawner's stays open in it. */
+static int
+step_shell_descriptors(struct sandbox_work *work)
+{
+    if (work->sync != SHELL_SYNC_FD &&
+        sys_dup_onto(work->sync, SHELL_SYNC_FD, O_CLOEXEC) < 0)
+        return -errno;
+    work->sync = SHELL_SYNC_FD;
+    return sys_close_from(SHELL_SYNC_FD + 1) < 0 ? -errno : 0;
+}
+
+static const struct sandbox_step shell_rows[] = {
+    { "shell descriptors", step_shell_descriptors, "the spawner's are not for others" },
     { "own session", step_session, "no controlling terminal, nobody's process group" },
     { "init ids", step_init_ids, "init is neither root nor the user that started it" },
     { "private mounts", step_private_mounts, "mounts neither come in nor go out" },
     { "zygote namespaces", step_zygote_namespaces, "contexts are made inside these" },
-    { "open", step_sources, "sources are found before the old root is covered" },
     { "new root", sandbox_root_attach, "nothing is there that was not put there" },
     { "proc", sandbox_root_proc, "only the sandbox's own processes, no host settings" },
     { "dev", sandbox_root_dev, "five harmless devices, own terminals, bounded memory" },
+    { "loopback", step_loopback, "programs talk to themselves, to nobody else" },
+    { "keyring", step_keyring, "the spawner's keys are out of reach" },
+};
+
+static const struct sandbox_step build_rows[] = {
+    { "open", step_sources, "sources are found as the spawner sees them" },
     { "mount", sandbox_root_mounts, "the files that the spec grants" },
     { "enter root", sandbox_root_enter, "the host's files are out of reach" },
-    { "loopback", step_loopback, "programs talk to themselves, to nobody else" },
     { "host name", step_host_name, "the machine's name is not told" },
-    { "keyring", step_keyring, "the spawner's keys are out of reach" },
     { "entries", step_entries, "a zygote's fork can come in, and nobody else" },
     { "user ids", step_user_ids, "an ordinary user's id inside as outside" },
 };
@@ -174,8 +190,8 @@ step_init_descriptors(struct sandbox_work *work)
     const int from[] = { work->fds[SANDBOX_CONTROL], work->status, work->signals,
                          work->namespaces[SANDBOX_NAMESPACE_USER],
                          work->namespaces[SANDBOX_NAMESPACE_PID] };
-    int count = work->spec->role == SANDBOX_ROLE_ZYGOTE ? SANDBOX_INIT_FD_COUNT
-                                                        : SANDBOX_INIT_NAMESPACES;
+    int count = work->role == SANDBOX_ROLE_ZYGOTE ? SANDBOX_INIT_FD_COUNT
+                                                  : SANDBOX_INIT_NAMESPACES;
 
     _Static_assert(N_ELEMENTS(from) == SANDBOX_INIT_FD_COUNT, "one for each");
     for (int i = 0; i < count; i++) {
@@ -237,6 +253,7 @@ static const struct sandbox_step confine_rows[] = {
     { "seccomp", sandbox_confine_seccomp, "only system calls on the list; last" },
 };
 
+const struct sandbox_steps sandbox_shell_steps = { shell_rows, N_ELEMENTS(shell_rows) };
 const struct sandbox_steps sandbox_build_steps = { build_rows, N_ELEMENTS(build_rows) };
 const struct sandbox_steps sandbox_init_steps = { init_rows, N_ELEMENTS(init_rows) };
 const struct sandbox_steps sandbox_confine_steps = { confine_rows,

@@ -21,17 +21,22 @@
 
 /* Plain data, copied into the child by the clone. */
 struct sandbox_work {
-    const struct sandbox_spec *spec; /* borrowed */
+    const struct sandbox_spec *spec; /* borrowed; NULL in a shell, until it is used */
+    struct sandbox_spec_copy copy; /* in pid 1: owned, what spec is borrowed from */
+    enum sandbox_role role;
+    enum sandbox_network network;
     int fds[SANDBOX_FD_COUNT]; /* borrowed by the spawner, owned by the child */
     int trees[SANDBOX_MOUNTS_MAX]; /* detached mounts, one per mount of the spec, or -1 */
     bool own_ids; /* two ids of its own; else the spawner's */
     uid_t outer_uid; /* own_ids: init's, the runner's is the next; else the spawner's */
     gid_t outer_gid;
-    int zygote; /* makes the runner; -1: init forks it itself */
+    bool by_zygote; /* it makes the runner; else init forks it itself */
+    int zygote; /* its socket, -1: not yet */
+    pid_t born; /* in a zygote's helper: the runner, as its sandbox numbers it */
     int entries[SANDBOX_CALL_NAMESPACE_COUNT]; /* by a zygote: what its call carries */
     int namespaces[SANDBOX_NAMESPACE_COUNT]; /* role zygote: of its sandbox, -1: not yet
                                               */
-    int sync; /* pid 1 waits here until the spawner has done its part */
+    int sync; /* between spawner and pid 1: what a shell is given */
     int root; /* the new root, -1: not yet */
     int proc; /* the full /proc, -1: not yet */
     int empty; /* what hides directories, -1: not yet */
@@ -60,7 +65,9 @@ struct sandbox_steps {
     size_t count;
 };
 
-extern const struct sandbox_steps sandbox_build_steps; /* pid 1 */
+extern const struct sandbox_steps
+    sandbox_shell_steps; /* pid 1: what all have in common */
+extern const struct sandbox_steps sandbox_build_steps; /* pid 1: what the spec says */
 extern const struct sandbox_steps sandbox_init_steps; /* pid 1, after its fork */
 extern const struct sandbox_steps sandbox_confine_steps; /* the runner */
 
@@ -118,6 +125,18 @@ enum sandbox_init_fd {
     SANDBOX_INIT_SIGNALS,
     SANDBOX_INIT_NAMESPACES, /* the first of them, role zygote alone, until it started */
     SANDBOX_INIT_FD_COUNT = SANDBOX_INIT_NAMESPACES + SANDBOX_NAMESPACE_COUNT
+};
+
+/* What a shell is given: its ids, as soon as they are written, by one byte; and later
+ * this, with the encoded spec behind it and the fds of enum sandbox_fd, the zygote's
+ * socket after them. Then come trees, by packets of their indices (2 bytes each, the
+ * machine's) and fds, TREE_COUNT in all. */
+struct sandbox_order {
+    struct sandbox_failure failure; /* of the spawner's part: report it */
+    uid_t outer_uid; /* as in the work */
+    gid_t outer_gid;
+    mode_t umask;
+    uint32_t tree_count;
 };
 
 /* The life of pid 1. Returns only in the runner: confined, with nothing left to do but to

@@ -577,7 +577,8 @@ test_packets_that_are_no_requests_do_not_end_the_launcher(void **state)
     expect_refusal(bare, 'd');
     send_packet(bare, large, sizeof large, 5);
     expect_refusal(bare, 'L');
-    send_packet(bare, "e-------", 8, 0);
+    send_packet(bare, "--------", 8, 0); /* there is nothing to forget */
+    send_packet(bare, "e-------x", 9, 0);
     expect_refusal(bare, 'e'); /* the one before is all done */
     assert_int_equal(count_fds(bare->pid), LAUNCHER_FDS);
 }
