@@ -28,6 +28,7 @@
 static struct {
     const char *call; /* NULL: nobody */
     bool in_init; /* else in a go-between */
+    bool open; /* the pipes are */
     pid_t spawner;
     int arrived[2], go[2]; /* pipes */
 } hold;
@@ -44,6 +45,18 @@ failing_must_fail(const char *name)
     hold.call = NULL;
     close(hold.go[1]); /* or it would wait for ever for a test that has failed */
     return write(hold.arrived[1], &byte, 1) != 1 || read(hold.go[0], &byte, 1) != 1;
+}
+
+static void
+let_go(void)
+{
+    hold.call = NULL;
+    hold.open = false;
+    assert_int_equal(write(hold.go[1], "", 1), 1);
+    for (int i = 0; i < 2; i++) {
+        close(hold.arrived[i]);
+        close(hold.go[i]);
+    }
 }
 
 struct fixture {
@@ -73,7 +86,8 @@ teardown(void **state)
 {
     struct fixture *f = *state;
 
-    hold.call = NULL;
+    if (hold.open)
+        let_go();
     box_zygote_end(&f->zygote);
     box_spec_fini(&f->spec);
     box_remove_workspace(f->workspace);
@@ -101,6 +115,7 @@ hold_at(const char *call, bool in_init)
     assert_int_equal(pipe2(hold.go, O_CLOEXEC), 0);
     hold.spawner = getpid();
     hold.in_init = in_init;
+    hold.open = true;
     hold.call = call;
 }
 
@@ -110,17 +125,6 @@ wait_for_arrival(void)
     char byte;
 
     assert_int_equal(read(hold.arrived[0], &byte, 1), 1);
-}
-
-static void
-let_go(void)
-{
-    hold.call = NULL;
-    assert_int_equal(write(hold.go[1], "", 1), 1);
-    for (int i = 0; i < 2; i++) {
-        close(hold.arrived[i]);
-        close(hold.go[i]);
-    }
 }
 
 /* What the zygote says when it is told WORD. */
