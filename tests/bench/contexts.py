@@ -121,7 +121,7 @@ def measure_creation(
     for program in programs.values():
         program.ask("create", 3, 0, code=ONE)
     each = bench.rounds(15, 10)
-    for column in turns(columns, bench.rounds(20, 3)):
+    for column in turns(columns, bench.rounds(16, 3)):
         if column in programs:
             done = programs[column].ask("create", each, 0, code=ONE)
             note_times(results, column, done)
@@ -217,7 +217,7 @@ def measure_at(bench: Bench, results: Results, ours: Program, count: int) -> Non
         rate = done["count"] / done["us"] * 1e6
         results.note(f"live.{count}.rate", spec, CELLWALL, rate)
     spec = Spec(LIVING, f"{count:,} live: one more created, until hello")
-    done = ours.ask("create", bench.rounds(100, 5), 0, code="1+1")
+    done = ours.ask("create", bench.rounds(100, 8), 0, code="1+1")
     values = (us / 1000 for us in done["hello"])
     results.note(f"live.{count}.create", spec, CELLWALL, *values)
 

@@ -118,7 +118,7 @@ def verdict(row: Row, budget: Budget) -> dict[str, Any]:
         text += " (against the maximum)"
     value = percentile(ours, 0.99) if budget.part == "p99" else statistics.median(ours)
     met = value >= budget.limit if row.spec.more_is_better else value <= budget.limit
-    return {"text": text, "value": round(value, 3), "met": met}
+    return {"text": text, "value": round(value, 4), "met": met}
 
 
 def ratio(row: Row, theirs: str, ours: str) -> float:

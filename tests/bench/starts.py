@@ -43,7 +43,7 @@ def measure(bench: Bench, results: Results) -> None:
     columns = bench.columns()
     for column in columns:  # caches: of bytecode, of fonts, of the page cache
         start_once(bench, column)
-    for column in turns(columns, bench.rounds(20, 4)):
+    for column in turns(columns, bench.rounds(16, 4)):
         times = start_once(bench, column)
         results.note("start.kernel_info", KERNEL_INFO, column, times["kernel_info"])
         results.note("start.ready", READY, column, times["ready"])

@@ -65,7 +65,7 @@ TRIPS = (
         10,
     ),
     Trip("trip.text", Spec(GROUP, "a string of 1 MB"), "text", "xxx", (20, 5), 5),
-    Trip("trip.figure", Spec(GROUP, "a figure, as PNG"), FIGURE, "image/png", (20, 3), 5),
+    Trip("trip.figure", Spec(GROUP, "a figure, as PNG"), FIGURE, "image/png", (12, 3), 5),
 )
 SEQUENCE = Spec(GROUP, f"{BACK_TO_BACK:,} x 1+1, one after another")
 PIPELINE = Spec(GROUP, f"{BACK_TO_BACK:,} x 1+1, all sent at once")
