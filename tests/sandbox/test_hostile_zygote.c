@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,35 +30,51 @@
 static struct {
     const char *call; /* NULL: nobody */
     bool in_init; /* else in a go-between */
-    bool open; /* the pipes are */
     pid_t spawner;
-    int arrived[2], go[2]; /* pipes */
 } hold;
+
+/* Shared: init keeps no descriptor of ours. */
+static struct {
+    sem_t arrived, go;
+} *gate;
 
 bool
 failing_must_fail(const char *name)
 {
     pid_t pid = getpid();
-    char byte = 0;
 
     if (hold.call == NULL || strcmp(hold.call, name) != 0 || pid == hold.spawner ||
         hold.in_init != (pid == 1))
         return false;
     hold.call = NULL;
-    close(hold.go[1]); /* or it would wait for ever for a test that has failed */
-    return write(hold.arrived[1], &byte, 1) != 1 || read(hold.go[0], &byte, 1) != 1;
+    sem_post(&gate->arrived);
+    while (sem_wait(&gate->go) < 0)
+        continue;
+    return false;
+}
+
+static void
+hold_at(const char *call, bool in_init)
+{
+    assert_int_equal(sem_init(&gate->arrived, 1, 0), 0);
+    assert_int_equal(sem_init(&gate->go, 1, 0), 0);
+    hold.spawner = getpid();
+    hold.in_init = in_init;
+    hold.call = call;
+}
+
+static void
+wait_for_arrival(void)
+{
+    while (sem_wait(&gate->arrived) < 0)
+        assert_int_equal(errno, EINTR);
 }
 
 static void
 let_go(void)
 {
     hold.call = NULL;
-    hold.open = false;
-    assert_int_equal(write(hold.go[1], "", 1), 1);
-    for (int i = 0; i < 2; i++) {
-        close(hold.arrived[i]);
-        close(hold.go[i]);
-    }
+    assert_int_equal(sem_post(&gate->go), 0);
 }
 
 struct fixture {
@@ -86,8 +104,7 @@ teardown(void **state)
 {
     struct fixture *f = *state;
 
-    if (hold.open)
-        let_go();
+    let_go(); /* who waits for a test that has failed */
     box_zygote_end(&f->zygote);
     box_spec_fini(&f->spec);
     box_remove_workspace(f->workspace);
@@ -106,25 +123,6 @@ static void
 start(struct fixture *f, struct box *box)
 {
     box_start_by(box, &f->spec.spec, &f->zygote.ends);
-}
-
-static void
-hold_at(const char *call, bool in_init)
-{
-    assert_int_equal(pipe2(hold.arrived, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(hold.go, O_CLOEXEC), 0);
-    hold.spawner = getpid();
-    hold.in_init = in_init;
-    hold.open = true;
-    hold.call = call;
-}
-
-static void
-wait_for_arrival(void)
-{
-    char byte;
-
-    assert_int_equal(read(hold.arrived[0], &byte, 1), 1);
 }
 
 /* What the zygote says when it is told WORD. */
@@ -274,7 +272,7 @@ test_go_betweens_are_out_of_reach(void **state)
         start(f, &f->box);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
-        let_go();
+        hold.call = NULL;
         box_expect(&f->box, CONTROL_STARTED, NULL);
         box_end(&f->box);
     }
@@ -294,7 +292,6 @@ test_stopped_go_between_does_not_stop_the_spawner(void **state)
     start(f, &f->box);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    let_go();
     assert_int_equal(f->box.result, -ECHILD);
     box_end(&f->box);
 }
@@ -318,5 +315,10 @@ main(int argc, char **argv)
     };
     int status = box_become(argc, argv);
 
+    gate = mmap(NULL, sizeof *gate, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
+    if (gate == MAP_FAILED || sem_init(&gate->arrived, 1, 0) < 0 ||
+        sem_init(&gate->go, 1, 0) < 0)
+        return 1;
     return status != 0 ? status : cmocka_run_group_tests(tests, NULL, NULL);
 }
