@@ -161,7 +161,8 @@ def dump():
     found += sorted(shell.user_ns.items())
     for name, value in sorted(vars(sys).items()):
         if name not in ("modules", "orig_argv", "stdlib_module_names",
-                        "builtin_module_names", "path_importer_cache"):
+                        "builtin_module_names", "path_importer_cache",
+                        "meta_path"):
             found.append((name, value))
     found += [
         sorted(os.environ.items()),

@@ -8,7 +8,6 @@ on as if it had just been started.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
@@ -17,7 +16,7 @@ from typing import Any
 
 import _cellwall
 
-from . import blas, environment, forks, main, preload, rehearsal
+from . import blas, environment, forks, main, memory, preload, rehearsal
 from .kernel import Kernel
 
 _SOCKET = 3
@@ -25,10 +24,6 @@ _FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PRELOAD = "CELLWALL_PRELOAD"  # names of modules, with commas between
 _LEFT_OUT = "CELLWALL_LEFT_OUT"  # JSON, from a life that they have spoiled: [name, why]
 _ROUNDS = 20
-_SIZE_CLASSES = range(16, 513, 16)
-_FILLERS = 500
-
-_fillers: list[bytes] = []
 
 
 def _start_without(name: str, why: str, wanted: list[str], left_out: list[Any]) -> None:
@@ -73,16 +68,6 @@ def _watched() -> list[str]:
     ]
 
 
-def _settle_memory() -> None:
-    """Leaves as little as possible that forks would write to."""
-    gc.collect()
-    for size in _SIZE_CLASSES:
-        # New objects go to fresh memory, rather than between those that are shared.
-        length = size - sys.getsizeof(b"")
-        _fillers.extend(bytes(max(length, 2)) for _ in range(_FILLERS))
-    gc.freeze()
-
-
 def _close_devnull() -> None:
     """Older IPython keeps it open and has no use for it."""
     from IPython.utils import io
@@ -119,7 +104,7 @@ class Zygote:
         self._state.forget_process()
         self._kernel.loop.release_fds()
         _check()
-        _settle_memory()
+        memory.settle()
 
     def _rehearse(self) -> None:
         """The life of a fork as far as it can be had without one."""
