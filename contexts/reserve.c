@@ -280,10 +280,13 @@ on_born(struct spawner_child *child, const struct error *err, void *arg)
 static bool
 make_spare(struct reserve *reserve, struct stock *stock)
 {
-    CLEANUP(spare_destroyp) struct spare *spare = calloc(1, sizeof *spare);
+    CLEANUP(spare_destroyp) struct spare *spare = NULL;
     struct zygote *zygote = zygotes_find(reserve->zygotes, stock->copy.wish.zygote);
 
-    if (spare == NULL || zygote == NULL)
+    if (zygote == NULL)
+        return false;
+    spare = calloc(1, sizeof *spare);
+    if (spare == NULL)
         return false;
     spare->child = (struct spawner_child)SPAWNER_CHILD_NONE;
     spare->zygote_us = zygote_started_us(zygote);

@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "contexts/birth.h"
@@ -21,8 +22,10 @@
 #include "protocol/error.h"
 #include "protocol/text.h"
 
-#define NOISE_BYTES 2048 /* the end of what it writes to its stdout and stderr is kept   \
-                          */
+/* The end of what it writes to its stdout and stderr is kept. */
+#define NOISE_BYTES 2048
+#define NOISE_CHUNK_BYTES 4096
+#define NOISE_CHUNKS_MAX 32 /* as much as a pipe holds, and more */
 #define TEXT_BYTES (ERROR_TEXT_BYTES + NOISE_BYTES)
 
 struct watched {
@@ -35,6 +38,7 @@ struct zygote {
     struct loop *loop; /* borrowed */
     enum zygote_state state;
     uint64_t started_us;
+    struct timespec started; /* as files' times are */
     zygote_changed_fn *fn;
     void *arg;
     struct birth *birth; /* owned: until it is born */
@@ -45,6 +49,7 @@ struct zygote {
     struct loop_timer *limit; /* owned */
     struct watched *watched; /* owned array */
     size_t watched_count;
+    bool was_overtaken; /* its environment changed while it was starting */
     char word[ERROR_TEXT_BYTES]; /* for the log: what it has, what it left out */
     char noise[NOISE_BYTES + 1]; /* what it printed last */
     size_t noise_length;
@@ -77,6 +82,42 @@ change(struct zygote *zygote, enum zygote_state state, const char *text)
     return zygote->fn(zygote, state, text, zygote->arg);
 }
 
+static void
+keep_noise(struct zygote *zygote, const char *data, size_t length)
+{
+    size_t over;
+
+    if (length > NOISE_BYTES) {
+        data += length - NOISE_BYTES;
+        length = NOISE_BYTES;
+    }
+    over = zygote->noise_length + length > NOISE_BYTES
+               ? zygote->noise_length + length - NOISE_BYTES
+               : 0;
+    memmove(zygote->noise, zygote->noise + over, zygote->noise_length - over);
+    zygote->noise_length -= over;
+    for (size_t i = 0; i < length; i++) /* for one line of a log */
+        zygote->noise[zygote->noise_length++] =
+            data[i] >= ' ' && data[i] <= '~' ? data[i] : ' ';
+}
+
+/* What it said before it ended may be unread. */
+static void
+read_noise(struct zygote *zygote)
+{
+    const int fds[] = { zygote->child.out, zygote->child.err };
+    char data[NOISE_CHUNK_BYTES];
+
+    for (size_t i = 0; i < N_ELEMENTS(fds); i++) {
+        ssize_t n = fds[i] < 0 ? 0 : read(fds[i], data, sizeof data);
+
+        for (int chunks = 0; n > 0 && chunks < NOISE_CHUNKS_MAX; chunks++) {
+            keep_noise(zygote, data, (size_t)n);
+            n = read(fds[i], data, sizeof data);
+        }
+    }
+}
+
 /* It ends by itself, or is made to; contexts in its sandbox go on. */
 static int
 end(struct zygote *zygote, const char *why)
@@ -85,6 +126,7 @@ end(struct zygote *zygote, const char *why)
 
     if (zygote->state >= ZYGOTE_ENDED)
         return 0;
+    read_noise(zygote);
     zygote->noise[zygote->noise_length] = '\0';
     snprintf(text, sizeof text, "%s%s%s", why, zygote->noise_length > 0 ? ": " : "",
              zygote->noise);
@@ -151,11 +193,20 @@ look_at(struct watched *watched)
     watched->modified = watched->exists ? st.st_mtim : (struct timespec){ 0 };
 }
 
+static bool
+is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
 static int
 watch(struct zygote *zygote, const json_t *paths)
 {
+    struct timespec now;
     const json_t *item;
     size_t i;
+
+    clock_gettime(CLOCK_REALTIME, &now); /* times that are yet to come prove nothing */
 
     if (json_array_size(paths) > ZYGOTE_PATHS_MAX)
         return 0; /* not ours: nobody asked for so many */
@@ -174,6 +225,9 @@ watch(struct zygote *zygote, const json_t *paths)
             return -ENOMEM;
         look_at(watched);
         zygote->watched_count++;
+        if (is_before(&zygote->started, &watched->modified) &&
+            is_before(&watched->modified, &now))
+            zygote->was_overtaken = true;
     }
     return 0;
 }
@@ -290,30 +344,11 @@ on_init_end(int fd, uint32_t events, void *arg)
     return r < 0 ? r : change(zygote, ZYGOTE_GONE, NULL);
 }
 
-static void
-keep_noise(struct zygote *zygote, const char *data, size_t length)
-{
-    size_t over;
-
-    if (length > NOISE_BYTES) {
-        data += length - NOISE_BYTES;
-        length = NOISE_BYTES;
-    }
-    over = zygote->noise_length + length > NOISE_BYTES
-               ? zygote->noise_length + length - NOISE_BYTES
-               : 0;
-    memmove(zygote->noise, zygote->noise + over, zygote->noise_length - over);
-    zygote->noise_length -= over;
-    for (size_t i = 0; i < length; i++) /* for one line of a log */
-        zygote->noise[zygote->noise_length++] =
-            data[i] >= ' ' && data[i] <= '~' ? data[i] : ' ';
-}
-
 static int
 on_noise(int fd, uint32_t events, void *arg)
 {
     struct zygote *zygote = arg;
-    char data[4096];
+    char data[NOISE_CHUNK_BYTES];
     ssize_t n = read(fd, data, sizeof data);
 
     (void)events;
@@ -376,6 +411,7 @@ zygote_create(struct zygote **ret, struct loop *loop, struct launches *launches,
                                .fds = { .namespaces = { -1, -1 }, .socket = -1 },
                                .fn = fn,
                                .arg = arg };
+    clock_gettime(CLOCK_REALTIME, &zygote->started);
     r = loop_add_timer(&zygote->limit, loop, on_limit, zygote);
     if (r == 0)
         r = birth_begin(&zygote->birth, launches, spec, NULL, on_born, zygote, err);
@@ -447,5 +483,5 @@ zygote_is_stale(const struct zygote *zygote)
             now.modified.tv_nsec != zygote->watched[i].modified.tv_nsec)
             return true;
     }
-    return false;
+    return zygote->was_overtaken;
 }

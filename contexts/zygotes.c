@@ -2,6 +2,7 @@
 #include "contexts/zygotes.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-#define RETRY_US ((uint64_t)30 * 1000000) /* after a failure; doubles with each */
+#define RETRY_US ((uint64_t)30 * 1000000) /* after a failure; doubles with each more */
 #define RETRY_US_MAX ((uint64_t)3600 * 1000000)
 #define SOUND_US ((uint64_t)60 * 1000000) /* who lives so long has not failed */
 #define LINE_BYTES 4096
@@ -25,6 +26,7 @@ struct resident {
     struct zygotes *zygotes; /* borrowed */
     struct kind *kind; /* borrowed; NULL: it forks no more for anybody */
     struct zygote *zygote; /* owned */
+    bool was_ready;
 };
 
 /* One environment. */
@@ -76,8 +78,9 @@ kind_destroy(struct kind *kind)
 
 CLEANUP_DEFINE(struct kind, kind_destroy);
 
+/* One that was ready, and ends for the first time, is replaced at once. */
 static void
-note_failure(struct kind *kind, uint64_t now)
+note_failure(struct kind *kind, uint64_t now, bool was_ready)
 {
     uint64_t wait = RETRY_US;
 
@@ -85,8 +88,8 @@ note_failure(struct kind *kind, uint64_t now)
         kind->failures = 0;
     for (unsigned i = 0; i < kind->failures && wait < RETRY_US_MAX; i++)
         wait *= 2;
+    kind->retry_us = was_ready && kind->failures == 0 ? now : now + wait;
     kind->failures++;
-    kind->retry_us = now + wait;
 }
 
 /* Its contexts may live on in its sandbox. */
@@ -100,6 +103,7 @@ dismiss(struct kind *kind)
     kind->resident = NULL;
     resident->kind = NULL;
     zygote_retire(resident->zygote);
+    launches_forget_shells(resident->zygotes->launches);
 }
 
 /* Called in the middle of a zygote's own work: nothing is destroyed here. */
@@ -115,10 +119,12 @@ on_change(struct zygote *zygote, enum zygote_state state, const char *text, void
         loop_timer_arm(zygotes->sweep, 0);
     if (kind == NULL)
         return 0;
-    if (state == ZYGOTE_READY)
+    if (state == ZYGOTE_READY) {
+        resident->was_ready = true;
         tell(zygotes, kind, text, "");
+    }
     if (state >= ZYGOTE_ENDED) {
-        note_failure(kind, loop_now_us(zygotes->loop));
+        note_failure(kind, loop_now_us(zygotes->loop), resident->was_ready);
         tell(zygotes, kind, text == NULL ? "it has ended" : text,
              "; until there is another, interpreters are started by exec");
         dismiss(kind);
@@ -275,7 +281,7 @@ start(struct zygotes *zygotes, struct kind *kind, const struct sandbox_spec *spe
     if (zygote_create(&resident->zygote, zygotes->loop, zygotes->launches, spec,
                       on_change, resident, &err) != 0) {
         free(resident);
-        note_failure(kind, kind->started_us);
+        note_failure(kind, kind->started_us, false);
         tell(zygotes, kind, err.text[0] == '\0' ? "out of memory" : err.text,
              "; interpreters are started by exec");
         return;
