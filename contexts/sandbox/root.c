@@ -384,11 +384,16 @@ sandbox_root_mounts(struct sandbox_work *work)
 int
 sandbox_root_enter(struct sandbox_work *work)
 {
-    const struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
-
     if (sys_fchdir(work->root) < 0 || sys_pivot_root(".", ".") < 0 ||
-        sys_umount(".", MNT_DETACH) < 0 || sys_chdir("/") < 0 ||
-        sys_mount_setattr(work->root, 0, &attr) < 0)
+        sys_umount(".", MNT_DETACH) < 0 || sys_chdir("/") < 0)
         return -errno;
     return 0;
+}
+
+int
+sandbox_root_seal(struct sandbox_work *work)
+{
+    const struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+
+    return sys_mount_setattr(work->root, 0, &attr) < 0 ? -errno : 0;
 }

@@ -161,6 +161,19 @@ step_shell_descriptors(struct sandbox_work *work)
     return sys_close_from(SHELL_SYNC_FD + 1) < 0 ? -errno : 0;
 }
 
+/* With ids of its own, a shell is handed its sources. */
+static int
+step_leave_root(struct sandbox_work *work)
+{
+    return work->own_ids ? sandbox_root_enter(work) : 0;
+}
+
+static int
+step_enter_root(struct sandbox_work *work)
+{
+    return work->own_ids ? 0 : sandbox_root_enter(work);
+}
+
 static const struct sandbox_step shell_rows[] = {
     { "shell descriptors", step_shell_descriptors, "the spawner's are not for others" },
     { "own session", step_session, "no controlling terminal, nobody's process group" },
@@ -172,12 +185,14 @@ static const struct sandbox_step shell_rows[] = {
     { "dev", sandbox_root_dev, "five harmless devices, own terminals, bounded memory" },
     { "loopback", step_loopback, "programs talk to themselves, to nobody else" },
     { "keyring", step_keyring, "the spawner's keys are out of reach" },
+    { "leave root", step_leave_root, "the host's files are out of reach" },
 };
 
 static const struct sandbox_step build_rows[] = {
     { "open", step_sources, "sources are found as the spawner sees them" },
     { "mount", sandbox_root_mounts, "the files that the spec grants" },
-    { "enter root", sandbox_root_enter, "the host's files are out of reach" },
+    { "enter root", step_enter_root, "the host's files are out of reach" },
+    { "seal root", sandbox_root_seal, "no more than was put there" },
     { "host name", step_host_name, "the machine's name is not told" },
     { "entries", step_entries, "a zygote's fork can come in, and nobody else" },
     { "user ids", step_user_ids, "an ordinary user's id inside as outside" },

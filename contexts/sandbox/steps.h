@@ -94,6 +94,7 @@ int sandbox_root_proc(struct sandbox_work *work);
 int sandbox_root_dev(struct sandbox_work *work);
 int sandbox_root_mounts(struct sandbox_work *work);
 int sandbox_root_enter(struct sandbox_work *work);
+int sandbox_root_seal(struct sandbox_work *work);
 
 /* Below the new root, never out of it; PATH is absolute. The caller owns *ret, O_PATH. */
 int sandbox_inside_open(struct sandbox_work *work, const char *path, int *ret);
