@@ -80,6 +80,7 @@ struct shells {
     struct sandbox_shell ready[LAUNCHER_SHELLS];
     size_t count;
     struct stat zygote; /* whose: of its user namespace */
+    struct sandbox_spec_copy spec; /* owned: of the last request; its mounts are theirs */
     int mounts; /* /proc/self/mounts, whose readiness tells of changes; -1: not open */
 };
 
@@ -105,20 +106,58 @@ mounts_have_changed(struct shells *shells)
     return poll(&entry, 1, 0) != 0;
 }
 
-static int
-spawn_by_zygote(struct shells *shells, const struct sandbox_spec *spec, const int *fds,
-                const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+static bool
+is_same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+mounts_begin_alike(const struct sandbox_spec *a, const struct sandbox_spec *b,
+                   size_t count)
+{
+    if (count > a->mount_count || count > b->mount_count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct sandbox_mount *m = &a->mounts[i], *n = &b->mounts[i];
+
+        if (m->kind != n->kind || m->flags != n->flags || m->bytes != n->bytes ||
+            m->inodes != n->inodes || m->mode != n->mode ||
+            !is_same_text(m->target, n->target) || !is_same_text(m->source, n->source))
+            return false;
+    }
+    return true;
+}
+
+/* A shell for SPEC, or NULL. */
+static struct sandbox_shell *
+shells_take(struct shells *shells, const struct sandbox_spec *spec,
+            const struct sandbox_zygote *zygote)
 {
     struct stat st;
 
     if (shells->count > 0 &&
         (fstat(zygote->namespaces[SANDBOX_NAMESPACE_USER], &st) < 0 ||
-         !is_same_file(&st, &shells->zygote) || mounts_have_changed(shells)))
+         !is_same_file(&st, &shells->zygote) || mounts_have_changed(shells) ||
+         !mounts_begin_alike(spec, &shells->spec.spec,
+                             shells->ready[shells->count - 1].mount_count)))
         shells_forget(shells);
-    if (shells->count == 0)
-        return sandbox_spawn(spec, fds, zygote, ret_pidfd, err);
-    return sandbox_shell_use(&shells->ready[--shells->count], spec, fds, zygote,
-                             ret_pidfd, err);
+    return shells->count == 0 ? NULL : &shells->ready[--shells->count];
+}
+
+/* Takes COPY. */
+static int
+spawn_by_zygote(struct shells *shells, struct sandbox_spec_copy *copy, const int *fds,
+                const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+{
+    struct sandbox_shell *shell = shells_take(shells, &copy->spec, zygote);
+    int r = shell == NULL
+                ? sandbox_spawn(&copy->spec, fds, zygote, ret_pidfd, err)
+                : sandbox_shell_use(shell, &copy->spec, fds, zygote, ret_pidfd, err);
+
+    sandbox_spec_copy_fini(&shells->spec);
+    shells->spec = *copy;
+    return r;
 }
 
 /* Ahead of the next request by the zygote of the last one, and not while that one's
@@ -137,8 +176,11 @@ shells_refill(struct shells *shells, const struct sandbox_zygote *zygote)
         mounts_have_changed(shells); /* until now */
     shells->zygote = st;
     while (shells->count < LAUNCHER_SHELLS && poll(&requests, 1, REST_MS) == 0) {
-        if (sandbox_shell_create(&shells->ready[shells->count], SANDBOX_ROLE_RUNNER,
-                                 SANDBOX_NETWORK_NONE, zygote, NULL) < 0)
+        struct sandbox_shell *shell = &shells->ready[shells->count];
+
+        if (sandbox_shell_create(shell, SANDBOX_ROLE_RUNNER, SANDBOX_NETWORK_NONE, zygote,
+                                 NULL) < 0 ||
+            sandbox_shell_mount(shell, &shells->spec.spec, NULL) < 0)
             return; /* the next request will say why */
         shells->count++;
     }
@@ -177,9 +219,9 @@ spawn(struct shells *shells, const uint8_t *packet, const struct passing *passin
         err);
     if (r != 0)
         return r;
-    r = by_zygote
-            ? spawn_by_zygote(shells, &copy.spec, passing->fds, &zygote, ret_pidfd, err)
-            : sandbox_spawn(&copy.spec, passing->fds, NULL, ret_pidfd, err);
+    if (by_zygote)
+        return spawn_by_zygote(shells, &copy, passing->fds, &zygote, ret_pidfd, err);
+    r = sandbox_spawn(&copy.spec, passing->fds, NULL, ret_pidfd, err);
     sandbox_spec_copy_fini(&copy);
     return r;
 }
@@ -253,6 +295,7 @@ launcher_run(int socket)
     serve(&shells, packet);
     free(packet);
     shells_forget(&shells);
+    sandbox_spec_copy_fini(&shells.spec);
     close(SOCKET_FD);
     /* As their parent it sees its children off: what adopts them may not reap them. */
     alarm(LAUNCHER_LINGER_S);

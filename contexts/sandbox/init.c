@@ -253,36 +253,44 @@ receive_trees(struct sandbox_work *work, uint32_t count)
     }
 }
 
-/* What the spawner says is taken over into WORK. A shell that nobody wanted, or
- * whose order has not come whole, ends. */
-static void
+/* True for the last. What the spawner says is taken over into WORK. A shell that nobody
+ * wanted, or whose order has not come whole, ends. */
+static bool
 receive_order(struct sandbox_work *work, struct sandbox_failure *ret)
 {
     const size_t size = sizeof(struct sandbox_order) + SANDBOX_SPEC_BYTES_MAX;
-    const size_t fd_count = SANDBOX_FD_COUNT + (size_t)work->by_zygote;
     CLEANUP(freep) uint8_t *packet = malloc(size);
     struct sandbox_order order;
     struct passing passing;
 
     if (packet == NULL || passing_receive(work->sync, packet, size, 0, &passing) < 0 ||
-        passing.cut || passing.fds_lost || passing.fd_count != fd_count ||
-        passing.length < sizeof order)
+        passing.cut || passing.fds_lost || passing.length < sizeof order)
         _exit(1);
     memcpy(&order, packet, sizeof order);
+    if (passing.fd_count !=
+        (order.is_last ? SANDBOX_FD_COUNT + (size_t)work->by_zygote : 0))
+        _exit(1);
+    sandbox_spec_copy_fini(&work->copy);
     if (sandbox_spec_decode(&work->copy,
                             (struct slice){ .data = packet + sizeof order,
                                             .length = passing.length - sizeof order },
                             NULL) != 0)
         _exit(1);
     work->spec = &work->copy.spec;
-    memcpy(work->fds, passing.fds, sizeof work->fds);
-    if (work->by_zygote)
+    if (order.mount_from > order.mount_to || order.mount_to > work->spec->mount_count)
+        _exit(1);
+    work->mount_from = order.mount_from;
+    work->mount_to = order.mount_to;
+    if (order.is_last)
+        memcpy(work->fds, passing.fds, sizeof work->fds);
+    if (order.is_last && work->by_zygote)
         work->zygote = passing.fds[SANDBOX_FD_COUNT];
     work->outer_uid = order.outer_uid;
     work->outer_gid = order.outer_gid;
     work->umask = order.umask;
     *ret = order.failure;
     receive_trees(work, order.tree_count);
+    return order.is_last;
 }
 
 /* A failure before the order is told after it: only then there is somebody to tell. */
@@ -290,14 +298,18 @@ static void
 build(struct sandbox_work *work)
 {
     struct sandbox_failure failure = { 0 }, ordered;
+    bool is_last;
 
     wait_for_ids(work);
     sandbox_steps_apply(&sandbox_shell_steps, work, &failure);
-    receive_order(work, &ordered);
-    if (failure.error == 0)
-        failure = ordered;
-    if (failure.error == 0)
-        sandbox_steps_apply(&sandbox_build_steps, work, &failure);
+    do {
+        is_last = receive_order(work, &ordered);
+        if (failure.error == 0)
+            failure = ordered;
+        if (failure.error == 0)
+            sandbox_steps_apply(is_last ? &sandbox_build_steps : &sandbox_mount_steps,
+                                work, &failure);
+    } while (!is_last);
     if (failure.error != 0)
         report_failure(work->fds[SANDBOX_CONTROL], &failure);
 }

@@ -366,7 +366,7 @@ sandbox_root_mounts(struct sandbox_work *work)
 {
     const struct sandbox_spec *spec = work->spec;
 
-    for (size_t i = 0; i < spec->mount_count; i++) {
+    for (size_t i = work->mount_from; i < work->mount_to; i++) {
         const struct sandbox_mount *mount = &spec->mounts[i];
         int r;
 

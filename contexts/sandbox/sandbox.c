@@ -407,10 +407,7 @@ open_sources(struct sandbox_work *work, struct sandbox_failure *failure)
         sandbox_failure_set(failure, -r, "keep the owner of the files of", work->object);
         return r;
     }
-    r = own_pipes(work);
-    if (r < 0)
-        sandbox_failure_set(failure, -r, "own pipes", "");
-    return r;
+    return 0;
 }
 
 static int
@@ -439,9 +436,12 @@ send_trees(const struct sandbox_work *work, int socket)
 /* A child that is gone already needs no answer: its control socket tells. */
 static int
 send_order(const struct sandbox_work *work, const struct sandbox_failure *failure,
-           int socket, struct error *err)
+           bool is_last, int socket, struct error *err)
 {
-    struct sandbox_order order = { .failure = *failure,
+    struct sandbox_order order = { .is_last = is_last,
+                                   .mount_from = (uint32_t)work->mount_from,
+                                   .mount_to = (uint32_t)work->mount_to,
+                                   .failure = *failure,
                                    .outer_uid = work->outer_uid,
                                    .outer_gid = work->outer_gid,
                                    .umask = work->umask };
@@ -458,12 +458,36 @@ send_order(const struct sandbox_work *work, const struct sandbox_failure *failur
         return r < 0 ? r : -EINVAL;
     r = passing_send(
         socket, (struct slice){ .data = (const uint8_t *)&order, .length = sizeof order },
-        buffer_slice(&spec), fds, SANDBOX_FD_COUNT + work->by_zygote, 0);
+        buffer_slice(&spec), fds, is_last ? SANDBOX_FD_COUNT + work->by_zygote : 0, 0);
     if (r == 0)
         r = send_trees(work, socket);
     if (r < 0 && r != -EPIPE && r != -ECONNRESET)
         return error_set(err, r, "sandbox: to its init: %s", strerror(-r));
     return 0;
+}
+
+int
+sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec,
+                    struct error *err)
+{
+    struct sandbox_failure failure = { 0 };
+    struct sandbox_work work;
+    int r;
+
+    work_init(&work, shell);
+    work.spec = spec;
+    while (work.mount_to < spec->mount_count &&
+           spec->mounts[work.mount_to].kind != SANDBOX_MOUNT_BIND_RW)
+        work.mount_to++;
+    choose_ids(&work, shell->pid);
+    r = open_sources(&work, &failure);
+    if (r == 0)
+        r = send_order(&work, &failure, false, shell->socket, err);
+    sandbox_sources_close(&work);
+    shell->mount_count = work.mount_to;
+    if (r < 0)
+        sandbox_shell_fini(shell);
+    return r;
 }
 
 int
@@ -478,11 +502,18 @@ sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
     work_init(&work, shell);
     work.spec = spec;
     memcpy(work.fds, fds, sizeof work.fds);
+    work.mount_from = shell->mount_count;
+    work.mount_to = spec->mount_count;
     if (zygote != NULL)
         work.zygote = zygote->socket;
     choose_ids(&work, shell->pid);
-    open_sources(&work, &failure); /* what went wrong is init's to tell */
-    r = send_order(&work, &failure, shell->socket, err);
+    /* What goes wrong is init's to tell. */
+    r = open_sources(&work, &failure);
+    if (r == 0 && work.own_ids)
+        r = own_pipes(&work);
+    if (r < 0 && failure.error == 0)
+        sandbox_failure_set(&failure, -r, "own pipes", "");
+    r = send_order(&work, &failure, true, shell->socket, err);
     sandbox_sources_close(&work);
     if (r == 0) {
         *ret_pidfd = shell->pidfd;

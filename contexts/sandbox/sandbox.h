@@ -49,6 +49,7 @@ struct sandbox_shell {
     bool own_ids, by_zygote;
     enum sandbox_role role;
     enum sandbox_network network;
+    size_t mount_count; /* of the spec it will have: made already */
 };
 
 #define SANDBOX_SHELL_NONE { .socket = -1, .pidfd = -1 }
@@ -59,6 +60,11 @@ struct sandbox_shell {
 int sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
                          enum sandbox_network network,
                          const struct sandbox_zygote *zygote, struct error *err);
+
+/* Makes the mounts of SPEC before its first writable one, for SHELL to be used for a spec
+ * that begins with the same. 0 or < 0: then SHELL is gone. */
+int sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec,
+                        struct error *err);
 
 /* Makes of SHELL, of the same role, network and zygote, what SPEC says. It is gone from
  * *shell then, whatever is returned. As sandbox_spawn otherwise. */

@@ -58,7 +58,7 @@ sandbox_sources_open(struct sandbox_work *work)
 {
     const struct sandbox_spec *spec = work->spec;
 
-    for (size_t i = 0; i < spec->mount_count; i++) {
+    for (size_t i = work->mount_from; i < work->mount_to; i++) {
         int r;
 
         if (!is_bind(&spec->mounts[i]))
@@ -167,7 +167,7 @@ sandbox_sources_map_owners(struct sandbox_work *work)
 {
     const struct sandbox_spec *spec = work->spec;
 
-    for (size_t i = 0; i < spec->mount_count; i++) {
+    for (size_t i = work->mount_from; i < work->mount_to; i++) {
         int r;
 
         if (spec->mounts[i].kind != SANDBOX_MOUNT_BIND_RW || work->trees[i] < 0)

@@ -188,6 +188,11 @@ static const struct sandbox_step shell_rows[] = {
     { "leave root", step_leave_root, "the host's files are out of reach" },
 };
 
+static const struct sandbox_step mount_rows[] = {
+    { "open", step_sources, "sources are found as the spawner sees them" },
+    { "mount", sandbox_root_mounts, "the files that the spec grants" },
+};
+
 static const struct sandbox_step build_rows[] = {
     { "open", step_sources, "sources are found as the spawner sees them" },
     { "mount", sandbox_root_mounts, "the files that the spec grants" },
@@ -269,6 +274,7 @@ static const struct sandbox_step confine_rows[] = {
 };
 
 const struct sandbox_steps sandbox_shell_steps = { shell_rows, N_ELEMENTS(shell_rows) };
+const struct sandbox_steps sandbox_mount_steps = { mount_rows, N_ELEMENTS(mount_rows) };
 const struct sandbox_steps sandbox_build_steps = { build_rows, N_ELEMENTS(build_rows) };
 const struct sandbox_steps sandbox_init_steps = { init_rows, N_ELEMENTS(init_rows) };
 const struct sandbox_steps sandbox_confine_steps = { confine_rows,

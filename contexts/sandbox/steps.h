@@ -26,6 +26,7 @@ struct sandbox_work {
     enum sandbox_role role;
     enum sandbox_network network;
     int fds[SANDBOX_FD_COUNT]; /* borrowed by the spawner, owned by the child */
+    size_t mount_from, mount_to; /* which mounts of the spec are made now */
     int trees[SANDBOX_MOUNTS_MAX]; /* detached mounts, one per mount of the spec, or -1 */
     bool own_ids; /* two ids of its own; else the spawner's */
     uid_t outer_uid; /* own_ids: init's, the runner's is the next; else the spawner's */
@@ -67,6 +68,7 @@ struct sandbox_steps {
 
 extern const struct sandbox_steps
     sandbox_shell_steps; /* pid 1: what all have in common */
+extern const struct sandbox_steps sandbox_mount_steps; /* pid 1: some mounts ahead */
 extern const struct sandbox_steps sandbox_build_steps; /* pid 1: what the spec says */
 extern const struct sandbox_steps sandbox_init_steps; /* pid 1, after its fork */
 extern const struct sandbox_steps sandbox_confine_steps; /* the runner */
@@ -131,8 +133,11 @@ enum sandbox_init_fd {
 /* What a shell is given: its ids, as soon as they are written, by one byte; and later
  * this, with the encoded spec behind it and the fds of enum sandbox_fd, the zygote's
  * socket after them. Then come trees, by packets of their indices (2 bytes each, the
- * machine's) and fds, TREE_COUNT in all. */
+ * machine's) and fds, TREE_COUNT in all. An order that is not the last is to make some
+ * mounts, and has no fds but trees. */
 struct sandbox_order {
+    bool is_last;
+    uint32_t mount_from, mount_to; /* as in the work */
     struct sandbox_failure failure; /* of the spawner's part: report it */
     uid_t outer_uid; /* as in the work */
     gid_t outer_gid;
