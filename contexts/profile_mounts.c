@@ -417,7 +417,8 @@ extras_add(struct extras *extras, const struct profile *profile, const char *pat
     if (profile_is_within(plain, profile->directory) && strcmp(plain, real) != 0)
         return 0; /* user code may have made the link, to see what lies behind it */
     if (path[0] != '/' || shows_too_much(profile, plain) ||
-        shows_too_much(profile, real) || strcmp(plain, profile->directory) == 0 ||
+        shows_too_much(profile, real) ||
+        (!profile->is_zygote && strcmp(plain, profile->directory) == 0) ||
         is_shown_already(profile, extras, plain))
         return 0;
     kept = plain;

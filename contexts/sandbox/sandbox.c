@@ -481,7 +481,9 @@ sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec
         work.mount_to++;
     choose_ids(&work, shell->pid);
     r = open_sources(&work, &failure);
-    if (r == 0)
+    if (r < 0)
+        error_set(err, r, "sandbox: %s: %s", failure.step, strerror(-r));
+    else
         r = send_order(&work, &failure, false, shell->socket, err);
     sandbox_sources_close(&work);
     shell->mount_count = work.mount_to;

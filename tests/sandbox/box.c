@@ -90,6 +90,24 @@ box_start(struct box *box, const struct sandbox_spec *spec)
     box_start_by(box, spec, box_zygote(spec));
 }
 
+/* As the launcher does it: with a zygote by a shell that was made ahead. */
+static int
+spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
+      const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+{
+    struct sandbox_shell shell;
+    int r;
+
+    if (zygote == NULL || spec->network != SANDBOX_NETWORK_NONE)
+        return sandbox_spawn(spec, fds, zygote, ret_pidfd, err);
+    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote, err);
+    if (r == 0)
+        r = sandbox_shell_mount(&shell, spec, err);
+    if (r == 0)
+        r = sandbox_shell_use(&shell, spec, fds, zygote, ret_pidfd, err);
+    return r;
+}
+
 void
 box_start_by(struct box *box, const struct sandbox_spec *spec,
              const struct sandbox_zygote *zygote)
@@ -110,7 +128,7 @@ box_start_by(struct box *box, const struct sandbox_spec *spec,
     *box = (struct box){
         .pidfd = -1, .control = control[0], .channel = channel[0], .output = output[0]
     };
-    box->result = sandbox_spawn(spec, fds, zygote, &box->pidfd, &box->error);
+    box->result = spawn(spec, fds, zygote, &box->pidfd, &box->error);
     close(null);
     close(control[1]);
     close(channel[1]);
