@@ -3,50 +3,9 @@
 
 #include <signal.h>
 
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-
 #include "contexts/sandbox/join.h"
 #include "protocol/error.h"
 #include "runtimes/lib/runner.h"
-
-#define HUGE_PAGE ((uintptr_t)2 * 1024 * 1024)
-#define MAPS_LINE_BYTES 512
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* since Linux 6.1 */
-#endif
-
-/* Puts what is in memory into huge pages: a fork copies one entry of the page table for
- * each then, instead of 512. What the kernel cannot do stays as it was. */
-static void
-collapse(char *start, char *end)
-{
-    char *first = start + (HUGE_PAGE - (uintptr_t)start % HUGE_PAGE) % HUGE_PAGE;
-
-    for (; first + HUGE_PAGE <= end; first += HUGE_PAGE)
-        (void)madvise(first, HUGE_PAGE, MADV_COLLAPSE);
-}
-
-static void
-collapse_all(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "re");
-    char line[MAPS_LINE_BYTES], rights[5], name[8];
-    unsigned long start, end;
-
-    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        int fields =
-            sscanf(line, "%lx-%lx %4s %*s %*s %*s %7s", &start, &end, rights, name);
-
-        if ((fields == 3 || (fields == 4 && strcmp(name, "[heap]") == 0)) &&
-            strcmp(rights, "rw-p") == 0)
-            collapse((char *)start, (char *)end);
-    }
-    if (maps != NULL)
-        fclose(maps);
-}
 
 static PyObject *
 list_of_strings(const char *const *strings)
@@ -98,7 +57,6 @@ forks_serve(PyObject *module, PyObject *unused)
     int r;
 
     (void)module, (void)unused;
-    collapse_all();
     /* With the interpreter's lock: there is nobody else to run. */
     r = sandbox_join_serve(RUNNER_CHANNEL_FD, &hooks, &copy, &err);
     if (r < 0) {
