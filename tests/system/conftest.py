@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,14 +22,19 @@ from pathlib import Path
 import pytest
 
 from tests.system.rawclient import Client, KernelProcess
+from tests.system.servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CELLWALL", ROOT / "build/asan/cellwall")).resolve()
 KERNEL = "cellwall-python"
+SERVED_KERNEL = "cellwall-served"
 MARK = "CELLWALL_TEST_MARK"
 
 # A quarantine of the default size would hide whether memory is bounded.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=16:malloc_context_size=5")
+# No kernel of the tests asks a developer's server. A short path: it holds sockets.
+os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="cellwall-run-")
+os.environ.pop("CELLWALL_SERVER", None)
 # Every process that the tests start inherits this, so that stray ones can be told.
 os.environ[MARK] = uuid.uuid4().hex
 
@@ -81,6 +88,7 @@ def wait_for_no_process(allowed: set[int], timeout: float = 20.0) -> dict[int, s
 def no_process_is_left() -> Iterator[None]:
     yield
     left = wait_for_no_process(set())
+    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"])
     assert left == {}, "processes are left behind"
 
 
@@ -126,6 +134,24 @@ def kernel_argv(kernelspecs: Path, is_reference: bool) -> list[str]:
     folder = kernelspecs / "share/jupyter/kernels" / KERNEL
     argv = json.loads((folder / "kernel.json").read_text())["argv"]
     return [a.replace("{resource_dir}", str(folder)) for a in argv]
+
+
+@pytest.fixture(scope="session")
+def served_kernelspec(
+    kernelspecs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kernelspec whose interpreters are forked by a server's zygote; its folder."""
+    kernels = kernelspecs / "share/jupyter/kernels"
+    environment = kernels / KERNEL / "environment.json"
+    with Server(BINARY, "--environment", str(environment)) as server:
+        server.wait_said("zygote of .*: ready")
+        shutil.copytree(kernels / KERNEL, kernels / SERVED_KERNEL)
+        file = kernels / SERVED_KERNEL / "kernel.json"
+        spec = json.loads(file.read_text())
+        spec["argv"] += ["--server", str(server.file)]
+        file.write_text(json.dumps(spec))
+        yield file.parent
+        shutil.rmtree(file.parent)
 
 
 StartKernel = Callable[..., KernelProcess]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import jupyter_kernel_test as jkt
 import pytest
 
-from tests.system.conftest import KERNEL
+from tests.system.conftest import KERNEL, SERVED_KERNEL
 
 SUITE = {name for name in dir(jkt.KernelTests) if name.startswith("test_")}
 
@@ -50,6 +50,12 @@ class TestKernel(jkt.KernelTests):
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "zip"
     code_clear_output = "from IPython.display import clear_output; clear_output()"
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("served_kernelspec")
+class TestServedKernel(TestKernel):
+    kernel_name = SERVED_KERNEL
 
 
 @pytest.mark.cellwall
