@@ -104,6 +104,7 @@ def main() -> None:
 
 def zygote() -> None:
     """A process that forks runners."""
+    _cellwall.gather_arenas()
     from . import starter
 
     starter.run(begin)

@@ -15,12 +15,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/json.h"
 #include "protocol/mime.h"
 #include "runtimes/lib/runner.h"
+#include "runtimes/python/ext/arenas.h"
 #include "runtimes/python/ext/forks.h"
 #include "runtimes/python/ext/murmur.h"
 
@@ -393,6 +396,40 @@ module_note_interrupt(PyObject *module, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+/* Python's own, as signal.signal has installed it. */
+static struct sigaction python_action;
+
+/* The system may choose any thread, and one of a library's does. Python's handler would
+ * leave a mark for the main thread there, but not wake it from what it waits in. */
+static void
+pass_to_main_thread(int number)
+{
+    pid_t process = getpid();
+
+    if (syscall(SYS_gettid) != process)
+        syscall(SYS_tgkill, process, process, number);
+    else
+        python_action.sa_handler(number);
+}
+
+static PyObject *
+module_aim_interrupts(PyObject *module, PyObject *unused)
+{
+    struct sigaction action;
+
+    (void)module, (void)unused;
+    if (sigaction(SIGINT, NULL, &action) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    if (action.sa_handler == pass_to_main_thread || action.sa_handler == SIG_DFL ||
+        action.sa_handler == SIG_IGN)
+        Py_RETURN_NONE;
+    python_action = action;
+    action.sa_handler = pass_to_main_thread;
+    if (sigaction(SIGINT, &action, NULL) < 0)
+        return PyErr_SetFromErrno(PyExc_OSError);
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 module_take_interrupt(PyObject *module, PyObject *unused)
 {
@@ -540,6 +577,9 @@ static PyMethodDef methods[] = {
       "comes now can be for." },
     { "note_interrupt", FUNCTION(module_note_interrupt), METH_NOARGS,
       "note_interrupt()\n\nRemembers an interrupt of the request under way." },
+    { "aim_interrupts", FUNCTION(module_aim_interrupts), METH_NOARGS,
+      "aim_interrupts()\n\nLets SIGINT reach the main thread, whichever it hits. To be "
+      "called again after signal.signal." },
     { "take_interrupt", FUNCTION(module_take_interrupt), METH_NOARGS,
       "take_interrupt() -> bool\n\nWhether an interrupt was remembered; forgets it." },
     { "begin_rehearsal", FUNCTION(module_begin_rehearsal), METH_NOARGS,
@@ -554,6 +594,8 @@ static PyMethodDef methods[] = {
       "flush()\n\nFlushes the stdout and stderr of C." },
     { "restore_output", FUNCTION(module_restore_output), METH_NOARGS,
       "restore_output()\n\nPuts the server's pipes back on fds 1 and 2." },
+    { "gather_arenas", FUNCTION(arenas_gather), METH_NOARGS,
+      "gather_arenas()\n\nIn a zygote: lets small objects lie side by side." },
     { "serve_forks", FUNCTION(forks_serve), METH_NOARGS,
       "serve_forks() -> list[str] | None\n\nIn a zygote: forks runners on request. "
       "Returns "
