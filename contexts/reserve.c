@@ -15,7 +15,7 @@
 #include "contexts/zygotes.h"
 #include "protocol/cleanup.h"
 
-#define QUIET_US 20000 /* of no request, before a spare is made */
+#define QUIET_US 10000 /* of no request, before a spare is made */
 #define STALE_US ((uint64_t)10 * 60 * 1000000) /* a kind that nobody wants is dropped */
 #define FOLDERS_MAX 8 /* writable ones; wishes with more get no spares */
 
