@@ -30,7 +30,8 @@ int loop_create(struct loop **ret);
 /* All sources and timers must be gone. NULL is allowed. */
 void loop_destroy(struct loop *loop);
 
-/* Level-triggered, unless EVENTS has EPOLLET. FD is borrowed. EVENTS may be 0: only errors and hang-ups then. */
+/* Level-triggered, unless EVENTS has EPOLLET. FD is borrowed. EVENTS may be 0: only
+ * errors and hang-ups then. */
 int loop_add_fd(struct loop_source **ret, struct loop *loop, int fd, uint32_t events,
                 loop_fd_fn *fn, void *arg);
 int loop_source_set_events(struct loop_source *source, uint32_t events);

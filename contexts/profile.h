@@ -32,8 +32,8 @@ const struct sandbox_spec *profile_spec(const struct profile *profile);
 
 /* Of the zygote that may make the interpreter: the same environment, without the
  * notebook's directory and what else belongs to one context. NULL: the runtime has none,
- * the context has the host's network, which a zygote has not, or variables of its own that
- * an interpreter reads at its start. */
+ * the context has the host's network, which a zygote has not, or variables of its own
+ * that an interpreter reads at its start. */
 const struct sandbox_spec *profile_zygote_spec(const struct profile *profile);
 
 #endif
