@@ -218,10 +218,10 @@ read_file(struct server_found *found, const char *path, struct error *err)
     CLEANUP(buffer_fini) struct buffer text;
     int r;
 
+    buffer_init(&text, SERVER_FILE_BYTES_MAX);
     if (access(path, F_OK) < 0)
         return error_set(err, SERVER_E_NONE, "there is no server: %s: %s", path,
                          strerror(errno));
-    buffer_init(&text, SERVER_FILE_BYTES_MAX);
     r = file_read(path, &text, err);
     if (r == 0)
         r = tree_load_object(&found->document, buffer_slice(&text), &limits, err);
