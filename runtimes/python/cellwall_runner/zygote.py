@@ -56,9 +56,13 @@ def _preload(kernel: Kernel, left_out: list[Any]) -> list[str]:
     return loaded
 
 
-def _watched() -> list[str]:
-    """What tells by its time of change that the environment is no longer this one."""
+def _watched(loaded: list[str]) -> list[str]:
+    """What tells by its time of change that the environment is no longer this one, where
+    the modules LOADED are imported already."""
     names = [path for path in sys.path if path]
+    for name in loaded:
+        file = getattr(sys.modules[name.partition(".")[0]], "__file__", None)
+        names.extend((file, os.path.dirname(file)) if file else ())
     names.append(os.path.join(sys.prefix, "pyvenv.cfg"))
     names.extend((sys.executable, os.path.realpath(sys.executable)))
     return [
@@ -122,7 +126,7 @@ class Zygote:
             "ready": True,
             "left_out": self._left_out,
             "preloaded": self._loaded,
-            "paths": _watched(),
+            "paths": _watched(self._loaded),
         }
 
     def live(self, variables: list[str]) -> None:
