@@ -31,8 +31,7 @@
 #endif
 
 #define BACKLOG 64
-#define REST_US 100000 /* before it accepts again, after it had no fd for a connection   \
-                        */
+#define REST_US 100000 /* before it accepts again, when there was no fd */
 
 /* A request without an answer. */
 struct pending {

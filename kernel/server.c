@@ -29,8 +29,6 @@ struct server_seat {
     char address[PATH_MAX];
 };
 
-CLEANUP_DEFINE(struct server_seat, server_rise);
-
 static int
 name_namespace(const char *name, char *ret, size_t size, struct error *err)
 {
