@@ -161,6 +161,7 @@ def install() -> None:
     """Handles SIGINT, again if user code has set a handler of its own."""
     if signal.getsignal(signal.SIGINT) is not handle_signal:
         signal.signal(signal.SIGINT, handle_signal)
+    _cellwall.aim_interrupts()
 
 
 def is_machinery(code: CodeType) -> bool:
