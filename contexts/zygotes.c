@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "contexts/zygotes.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -238,6 +239,7 @@ forget_oldest(struct zygotes *zygotes)
     for (struct kind **at = &zygotes->kinds; *at != NULL; at = &(*at)->next)
         if ((*at)->used_us < (*oldest)->used_us)
             oldest = at;
+    assert(*oldest != NULL); /* called when there are too many */
     kind = *oldest;
     *oldest = kind->next;
     zygotes->kind_count--;
