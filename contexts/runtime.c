@@ -257,12 +257,16 @@ take_members(struct runtime *runtime, struct error *err)
 }
 
 static int
-check_spawner(const struct runtime *runtime, struct error *err)
+check_spawner(struct runtime *runtime, struct error *err)
 {
     const json_t *spawner = json_object_get(runtime->document, "spawner");
 
-    if (strcmp(json_string_value(spawner), "zygote") == 0 && runtime->zygote == NULL)
+    if (strcmp(json_string_value(spawner), "zygote") != 0) {
+        strings_destroy(runtime->zygote);
+        runtime->zygote = NULL;
+    } else if (runtime->zygote == NULL) {
         return invalid(err, "zygote", "is missing, the spawner is one");
+    }
     return 0;
 }
 

@@ -11,10 +11,10 @@
  *     env            object of strings, or nothing: on top of the allow-listed variables
  *     mounts         array of strings, or nothing: more paths, read-only
  *     interpreter    string, null or nothing: the default program, looked up in PATH
- *     spawner        "launcher" or "zygote": who makes its contexts, where it can
+ *     spawner        "launcher": each runner is started by argv; "zygote": by its fork,
+ *                    where there can be one
  *     zygote         array of strings, or nothing: the command of the zygote, a process
- *                    that has the language ready and forks runners; spawner "zygote"
- *                    needs it
+ *                    that has the language ready and forks runners, for that spawner
  *     interrupt_mode "message" or "signal", or nothing ("message"): Jupyter's
  *     language_info  object: Jupyter's, as far as it is known without the interpreter
  *     preload        array of strings, or nothing: what a zygote imports ahead
@@ -22,8 +22,7 @@
  *     probe          array of strings, null or nothing: a command for the host
  *
  * In argv, zygote, env, mounts and probe "{interpreter}" stands for the interpreter's
- * path and
- * "{runtime}" for the runtime's folder. Other members are refused. Probe prints what an
+ * path and "{runtime}" for the runtime's folder. Other members are refused. Probe prints what an
  * interpreter is and needs, as a JSON object.
  */
 #ifndef CONTEXTS_RUNTIME_H

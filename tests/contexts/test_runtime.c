@@ -92,6 +92,18 @@ load(struct fixture *f, struct runtime **ret, const char *text)
 }
 
 static void
+test_the_launcher_needs_no_zygote(void **state)
+{
+    struct runtime *runtime = NULL;
+
+    assert_int_equal(
+        load(*state, &runtime, "{" NEEDED ", \"zygote\": [\"{runtime}/toy\", \"-z\"]}"),
+        0);
+    assert_null(runtime->zygote);
+    runtime_destroy(runtime);
+}
+
+static void
 test_a_full_descriptor_is_read(void **state)
 {
     struct fixture *f = *state;
@@ -100,7 +112,8 @@ test_a_full_descriptor_is_read(void **state)
 
     assert_int_equal(
         load(f, &runtime,
-             "{" NEEDED ", \"env\": {\"A\": \"b=c\", \"EMPTY\": \"\"}, "
+             "{" OTHERS ", \"spawner\": \"zygote\", "
+             "\"env\": {\"A\": \"b=c\", \"EMPTY\": \"\"}, "
              "\"mounts\": [\"/opt/toy\", \"{interpreter}/..\"], \"interpreter\": \"sh\", "
              "\"interrupt_mode\": \"signal\", \"preload\": [\"x\"], "
              "\"zygote\": [\"{runtime}/toy\", \"-z\"], "
@@ -323,6 +336,7 @@ main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(test_a_full_descriptor_is_read),
+        TEST(test_the_launcher_needs_no_zygote),
         TEST(test_what_is_optional_may_be_left_out_or_null),
         TEST(test_broken_descriptors_are_refused_with_file_and_member),
         TEST(test_a_descriptor_of_another_name_is_refused),
