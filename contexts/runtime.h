@@ -22,8 +22,8 @@
  *     probe          array of strings, null or nothing: a command for the host
  *
  * In argv, zygote, env, mounts and probe "{interpreter}" stands for the interpreter's
- * path and "{runtime}" for the runtime's folder. Other members are refused. Probe prints what an
- * interpreter is and needs, as a JSON object.
+ * path and "{runtime}" for the runtime's folder. Other members are refused. Probe prints
+ * what an interpreter is and needs, as a JSON object.
  */
 #ifndef CONTEXTS_RUNTIME_H
 #define CONTEXTS_RUNTIME_H
