@@ -158,6 +158,21 @@ def test_interrupt_just_before_a_cell_begins_to_wait_is_delivered(runner: Runner
     assert runner.run("await asyncio.sleep(0, 1)").result["text/plain"] == "1"
 
 
+def test_interrupt_that_hits_another_thread_wakes_the_main_one(runner: Runner) -> None:
+    outcome = runner.run(
+        "import os, signal, threading, time\n"
+        "def is_asleep():\n"
+        "    with open(f'/proc/self/task/{os.getpid()}/wchan') as file:\n"
+        "        return 'nanosleep' in file.read()\n"
+        "def hit():\n"
+        "    while not is_asleep(): pass\n"
+        "    signal.pthread_kill(threading.get_ident(), signal.SIGINT)\n"
+        "threading.Thread(target=hit).start()\n"
+        "time.sleep(600)"
+    )
+    assert outcome.interrupted
+
+
 def test_code_may_catch_the_interrupt(runner: Runner) -> None:
     outcome = interrupt_when_started(
         runner,
