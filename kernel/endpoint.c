@@ -369,6 +369,19 @@ send_part(void *socket, struct slice part, bool more)
     return r >= 0 ? 0 : -errno;
 }
 
+/* A peer may have come of which the socket has not taken notice yet: a send looks for
+ * that only now and then, the question for events always. */
+static int
+send_first(void *socket, struct slice part, bool more)
+{
+    int events, r = send_part(socket, part, more);
+    size_t size = sizeof events;
+
+    if (r != -EHOSTUNREACH || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
+        return r;
+    return send_part(socket, part, more);
+}
+
 int
 endpoint_send(struct endpoint *endpoint, enum connection_port channel,
               const struct slice *frames, size_t count)
@@ -378,7 +391,8 @@ endpoint_send(struct endpoint *endpoint, enum connection_port channel,
     assert(count > 0);
     endpoint->watches[channel].quiet = false;
     for (size_t i = 0; i < count; i++) {
-        int r = send_part(socket, frames[i], i + 1 < count);
+        int r = i == 0 ? send_first(socket, frames[i], i + 1 < count)
+                       : send_part(socket, frames[i], i + 1 < count);
 
         /* Only the first frame can be refused: it decides where the others go. */
         if (i == 0 && r == -EAGAIN)
