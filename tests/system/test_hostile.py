@@ -172,8 +172,11 @@ def test_end_of_the_interpreter_is_told_and_a_fresh_one_comes(
 
 
 def test_cells_queued_behind_a_crash_are_answered(alive: Client) -> None:
-    ids = [alive.start("import os; os._exit(3)")]
+    ids = [alive.start("import os; input(); os._exit(3)", allow_stdin=True)]
     ids += [alive.start(f"never_{i} = 1") for i in range(5)]
+    alive.receive("stdin")
+    alive.reply_to("shell", alive.send("shell", "kernel_info_request"))  # all have come
+    alive.send("stdin", "input_reply", {"value": ""})
     got = {m.parent_id: m.content for m in (alive.receive("shell") for _ in ids)}
     for i in ids:
         alive.until_idle(i)
