@@ -254,21 +254,24 @@ take_word(struct zygote *zygote, const char *data, size_t length)
     return r;
 }
 
+/* What it said before it ended may be unread. RET_ENDED: it says no more. */
 static int
-on_calls(int fd, uint32_t events, void *arg)
+listen_to(struct zygote *zygote, bool *ret_ended)
 {
-    struct zygote *zygote = arg;
-    CLEANUP(freep) char *data = malloc(ZYGOTE_WORD_BYTES_MAX);
+    CLEANUP(freep) char *data = NULL;
     ssize_t n;
 
-    (void)events;
+    *ret_ended = false;
+    if (zygote->calls == NULL)
+        return 0;
+    data = malloc(ZYGOTE_WORD_BYTES_MAX);
     if (data == NULL)
         return -ENOMEM;
-    n = recv(fd, data, ZYGOTE_WORD_BYTES_MAX, MSG_DONTWAIT | MSG_TRUNC);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
+    n = recv(zygote->child.channel, data, ZYGOTE_WORD_BYTES_MAX,
+             MSG_DONTWAIT | MSG_TRUNC);
+    *ret_ended = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
     if (n <= 0)
-        return end(zygote, "it has ended");
+        return 0;
     if (zygote->has_spoken || (size_t)n > ZYGOTE_WORD_BYTES_MAX)
         return end(zygote, "it says what it should not");
     return take_word(zygote, data, (size_t)n);
@@ -312,9 +315,12 @@ on_control(int fd, uint32_t events, void *arg)
     struct zygote *zygote = arg;
     uint8_t packet[CONTROL_BYTES];
     struct passing passing;
-    int r = passing_receive(fd, packet, sizeof packet, MSG_DONTWAIT, &passing);
+    bool ended;
+    int r = listen_to(zygote, &ended); /* its own reason before its init's */
 
     (void)events;
+    if (r == 0)
+        r = passing_receive(fd, packet, sizeof packet, MSG_DONTWAIT, &passing);
     if (r == -EAGAIN || r == -ECONNRESET)
         return 0;
     if (r < 0)
@@ -327,6 +333,21 @@ on_control(int fd, uint32_t events, void *arg)
     r = on_report(zygote, packet, &passing);
     passing_fini(&passing);
     return r;
+}
+
+static int
+on_calls(int fd, uint32_t events, void *arg)
+{
+    struct zygote *zygote = arg;
+    bool ended;
+    int r = listen_to(zygote, &ended);
+
+    (void)fd, (void)events;
+    if (r != 0 || !ended)
+        return r;
+    if (zygote->control != NULL) /* a step that failed has been told before */
+        r = on_control(zygote->child.control, 0, zygote);
+    return r != 0 ? r : end(zygote, "it has ended");
 }
 
 /* Its sandbox is empty, and was taken down. */

@@ -3,6 +3,8 @@
 #include "contexts/spawner.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -345,6 +347,36 @@ test_a_zygote_that_cannot_get_ready_says_why(void **state)
     expect_no_zygote(*state, "refuse", "there is no IPython", "there is no IPython");
 }
 
+/* Its init's report is not taken for its reason when both are there. */
+static void
+test_a_zygote_that_ends_at_once_after_its_word_says_why(void **state)
+{
+    struct nursery *n = *state;
+    struct pollfd events = { .fd = loop_fd(n->loop), .events = POLLIN };
+    char kick[96];
+    int fd;
+
+    nursery_set_zygote(n, "refuse-when-kicked", "there is no IPython");
+    snprintf(kick, sizeof kick, "%s/kick", n->directory);
+    assert_int_equal(chmod(n->directory, 0755), 0); /* not its own */
+    assert_int_equal(mkfifo(kick, 0644), 0);
+    n->zygote_mounts[n->zygote.mount_count++] = (struct sandbox_mount){
+        .kind = SANDBOX_MOUNT_BIND_RO, .source = n->directory, .target = "/box"
+    };
+    use_zygotes(n, 0);
+    spawner_prepare(n->spawner, &(struct spawner_wish){ .zygote = &n->zygote });
+    assert_int_equal(loop_wait(n->loop, -1), 0); /* it is born, */
+    fd = open(kick, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(poll(&events, 1, -1), 1);
+    assert_int_equal(loop_wait(n->loop, -1), 0); /* and has started */
+    close(fd);
+    while (nursery_count_processes(n, n->spawner) > 0)
+        sched_yield();
+    nursery_wait_told(n, "there is no IPython; until there is another");
+    assert_int_equal(unlink(kick), 0);
+}
+
 static void
 test_a_zygote_that_exits_is_quoted(void **state)
 {
@@ -408,6 +440,7 @@ main(void)
         TEST(test_a_zygote_whose_environment_has_changed_is_started_again),
         TEST(test_a_change_while_the_zygote_was_starting_counts),
         TEST(test_a_zygote_that_cannot_get_ready_says_why),
+        TEST(test_a_zygote_that_ends_at_once_after_its_word_says_why),
         TEST(test_a_zygote_that_exits_is_quoted),
         TEST(test_a_zygote_that_talks_nonsense_is_given_up),
         TEST(test_a_zygote_that_says_too_much_is_given_up),

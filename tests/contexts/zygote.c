@@ -3,6 +3,7 @@
  * A zygote for tests of who uses it: behaves as its first argument says. Its runners exec
  * what their spec says.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,6 +57,18 @@ refuse(const char *reason)
     return 1;
 }
 
+/* The kick is that somebody closes the other end. */
+static int
+refuse_when_kicked(const char *reason)
+{
+    int fd = open("/box/kick", O_RDONLY | O_CLOEXEC);
+    char byte;
+
+    if (fd < 0 || read(fd, &byte, 1) != 0)
+        return 2;
+    return refuse(reason);
+}
+
 static int
 talk_nonsense(const char *text)
 {
@@ -88,8 +101,13 @@ static const struct {
     const char *name;
     int (*run)(const char *argument);
 } behaviours[] = {
-    { "ready", be_ready },     { "refuse", refuse },     { "nonsense", talk_nonsense },
-    { "twice", say_it_twice }, { "complain", complain }, { "silent", be_silent },
+    { "ready", be_ready },
+    { "refuse", refuse },
+    { "refuse-when-kicked", refuse_when_kicked },
+    { "nonsense", talk_nonsense },
+    { "twice", say_it_twice },
+    { "complain", complain },
+    { "silent", be_silent },
 };
 
 int
