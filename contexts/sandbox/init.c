@@ -26,6 +26,7 @@
 struct init {
     pid_t runner; /* inside; 0: reaped */
     bool is_zygote;
+    bool let_go; /* the runner may go on: init is safe from it */
     bool ready; /* the runner has said that it is confined */
     bool started;
 };
@@ -103,7 +104,7 @@ report_exited(struct init *init, int status, const struct rusage *usage)
 static bool
 is_ready(const struct init *init, const struct sandbox_failure *word)
 {
-    return word->error == 0 && word->pid == 0 && !init->ready;
+    return word->error == 0 && word->pid == 0 && init->let_go && !init->ready;
 }
 
 /* The runner's word: ready, or why not; its end of the socket closes when it execs. */
@@ -352,7 +353,8 @@ init_main(struct sandbox_work *work, pid_t runner)
     if (!sandbox_steps_apply(&sandbox_init_steps, work, &failure))
         report_failure(work->fds[SANDBOX_CONTROL], &failure);
     prctl(PR_SET_NAME, INIT_NAME);
-    if (send(work->status, "", 1, MSG_NOSIGNAL) < 0) {
+    init.let_go = send(work->status, "", 1, MSG_NOSIGNAL) >= 0;
+    if (!init.let_go) {
         on_status(&init); /* the runner has failed already */
         _exit(1);
     }
