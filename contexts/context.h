@@ -122,14 +122,24 @@ struct context_limits {
     struct sandbox_limits sandbox;
     uint64_t tmp_bytes; /* of each tmpfs that the context may write */
     uint64_t tmp_inodes;
+    uint64_t disk_bytes; /* of a workspace of the context's own */
+    uint64_t disk_inodes;
     uint64_t output_bytes; /* stdout and stderr of one execution */
+    uint64_t run_ms; /* for whoever submits requests; 0: none */
+};
+
+enum context_profile {
+    CONTEXT_PROFILE_NOTEBOOK, /* a directory of the user's is the working directory */
+    CONTEXT_PROFILE_AGENT /* a workspace of its own, that ends with the interpreter */
 };
 
 struct context_options {
     const struct runtime *runtime; /* borrowed, outlives the context */
     struct spawner *spawner; /* borrowed */
     const char *interpreter; /* path, or NULL: the runtime's default. copied */
-    const char *directory; /* absolute path: read-write and working directory. copied */
+    enum context_profile profile;
+    const char *directory; /* absolute path: read-write and working directory; not used
+                              for an agent. copied */
     const char *const *env; /* NULL-terminated NAME=value on top of the others. copied */
     const char *const
         *mounts; /* NULL-terminated absolute paths, read-only, bound last: the
@@ -143,8 +153,8 @@ struct context_options {
     void *arg;
 };
 
-/* The notebook profile's: generous. */
-struct context_limits context_limits_notebook(void);
+/* Those of a profile when nobody says others. */
+struct context_limits context_limits_of(enum context_profile profile);
 
 enum { CONTEXT_E_OPTIONS = 1 }; /* no such directory or interpreter; see ERR */
 

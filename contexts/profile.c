@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "contexts/context.h"
@@ -20,29 +21,45 @@
 #define HOSTNAME "cellwall"
 
 #define MIB ((uint64_t)1024 * 1024)
-#define NOTEBOOK_PROCESSES 4096
-#define NOTEBOOK_OPEN_FILES 4096
-#define NOTEBOOK_TMP_BYTES (2048 * MIB)
-#define NOTEBOOK_TMP_INODES 131072
-#define NOTEBOOK_OUTPUT_BYTES (64 * MIB)
+#define NOTEBOOK_MEMORY_SHARE 80 /* percent of the machine's */
 #define ZYGOTE_PROCESSES 65536 /* its forks may have less, not more */
 #define ZYGOTE_OPEN_FILES 1048576
 
 CLEANUP_DEFINE(struct profile, profile_destroy);
 
-struct context_limits
-context_limits_notebook(void)
-{
-    struct context_limits limits = {
-        .sandbox = { .processes = NOTEBOOK_PROCESSES, .open_files = NOTEBOOK_OPEN_FILES },
-        .tmp_bytes = NOTEBOOK_TMP_BYTES,
-        .tmp_inodes = NOTEBOOK_TMP_INODES,
-        .output_bytes = NOTEBOOK_OUTPUT_BYTES,
-    };
-    struct rlimit ours;
+static const struct context_limits default_limits[] = {
+    [CONTEXT_PROFILE_NOTEBOOK] = {
+        .sandbox = { .processes = 4096, .open_files = 4096 },
+        .tmp_bytes = 2048 * MIB,
+        .tmp_inodes = 131072,
+        .output_bytes = 64 * MIB,
+    },
+    [CONTEXT_PROFILE_AGENT] = {
+        .sandbox = { .processes = 128,
+                     .open_files = 1024,
+                     .memory_bytes = 1024 * MIB,
+                     .cpu_milli = 1000 },
+        .tmp_bytes = 256 * MIB,
+        .tmp_inodes = 16384,
+        .disk_bytes = 256 * MIB,
+        .disk_inodes = 16384,
+        .output_bytes = 8 * MIB,
+        .run_ms = 30000,
+    },
+};
 
-    if (getrlimit(RLIMIT_NOFILE, &ours) == 0 && ours.rlim_max < NOTEBOOK_OPEN_FILES)
+struct context_limits
+context_limits_of(enum context_profile profile)
+{
+    struct context_limits limits = default_limits[profile];
+    struct rlimit ours;
+    struct sysinfo machine;
+
+    if (getrlimit(RLIMIT_NOFILE, &ours) == 0 && ours.rlim_max < limits.sandbox.open_files)
         limits.sandbox.open_files = ours.rlim_max;
+    if (profile == CONTEXT_PROFILE_NOTEBOOK && sysinfo(&machine) == 0)
+        limits.sandbox.memory_bytes =
+            (uint64_t)machine.totalram * machine.mem_unit / 100 * NOTEBOOK_MEMORY_SHARE;
     return limits;
 }
 
@@ -145,7 +162,16 @@ find_home(struct profile *profile)
         free(profile->home);
         profile->home = strdup(PROFILE_HOME);
     }
+    profile->home_inside = profile->home;
     return profile->home == NULL ? -ENOMEM : 0;
+}
+
+static int
+use_workspace(struct profile *profile)
+{
+    profile->home_inside = PROFILE_WORKSPACE;
+    profile->directory = strdup(PROFILE_WORKSPACE);
+    return profile->directory == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -214,9 +240,12 @@ fill(struct profile *profile, const struct context_options *options, struct erro
                                  options->interpreter, err);
     if (r != 0)
         return r < 0 ? r : PROFILE_E_OPTIONS;
-    if ((r = find_home(profile)) != 0 ||
-        (r = find_directory(profile, options->directory, err)) != 0 ||
-        (r = add_arguments(profile, options->runtime, err)) != 0 ||
+    if ((r = find_home(profile)) != 0)
+        return r;
+    r = options->profile == CONTEXT_PROFILE_AGENT
+            ? use_workspace(profile)
+            : find_directory(profile, options->directory, err);
+    if (r != 0 || (r = add_arguments(profile, options->runtime, err)) != 0 ||
         (r = profile_add_mounts(profile, options, err)) != 0 ||
         (r = check_program(profile, err)) != 0)
         return r;

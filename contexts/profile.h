@@ -2,9 +2,10 @@
 /*
  * profile - which files, limits and environment a context sees, as a sandbox_spec
  *
- * The notebook profile: the same absolute paths as outside; the system read-only, /etc by
- * allow-list, HOME an empty tmpfs, the notebook's directory read-write, the interpreter's
- * mounts read-only and bound last. docs/sandbox.md has the table.
+ * The same absolute paths as outside; the system read-only, /etc by allow-list, HOME an
+ * empty tmpfs, the notebook's directory read-write, the interpreter's mounts read-only
+ * and bound last. An agent has a tmpfs as HOME and working directory, and no file of the
+ * user's. docs/sandbox.md has the table.
  */
 #ifndef CONTEXTS_PROFILE_H
 #define CONTEXTS_PROFILE_H

@@ -123,7 +123,7 @@ static int
 set_home(struct profile *profile)
 {
     char *variable = NULL;
-    int n = asprintf(&variable, "HOME=%s", profile->home);
+    int n = asprintf(&variable, "HOME=%s", profile->home_inside);
 
     return set_variable(profile, n < 0 ? NULL : variable, NULL);
 }

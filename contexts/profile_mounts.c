@@ -205,13 +205,13 @@ add_link(struct profile *profile, const char *path, struct error *err)
 }
 
 static int
-add_tmpfs(struct profile *profile, const struct context_limits *limits, const char *path,
+add_tmpfs(struct profile *profile, const char *path, uint64_t bytes, uint64_t inodes,
           unsigned mode, struct error *err)
 {
     const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_TMPFS,
                                          .target = path,
-                                         .bytes = limits->tmp_bytes,
-                                         .inodes = limits->tmp_inodes,
+                                         .bytes = bytes,
+                                         .inodes = inodes,
                                          .mode = mode };
 
     return profile_add_mount(profile, &mount, err);
@@ -248,7 +248,8 @@ add_row(struct profile *profile, const struct row *row,
     case ROW_LINK:
         return add_link(profile, row->path, err);
     case ROW_TMPFS:
-        return add_tmpfs(profile, &options->limits, row->path, row->mode, err);
+        return add_tmpfs(profile, row->path, options->limits.tmp_bytes,
+                         options->limits.tmp_inodes, row->mode, err);
     case ROW_FILE:
         return add_file(profile, row->path, row->content, err);
     case ROW_MASK:
@@ -286,7 +287,7 @@ add_accounts(struct profile *profile, struct error *err)
                  "root:x:0:0:root:/root:/usr/sbin/nologin\n" PROFILE_USER
                  ":x:%u:%u::%s:/bin/sh\n"
                  "nobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n",
-                 uid, gid, profile->home) < 0) {
+                 uid, gid, profile->home_inside) < 0) {
         users = NULL;
         return -ENOMEM;
     }
@@ -491,6 +492,20 @@ add_directory(struct profile *profile, struct error *err)
     return profile_add_mount(profile, &mount, err);
 }
 
+/* An agent's is its workspace. */
+static int
+add_home(struct profile *profile, const struct context_options *options,
+         struct error *err)
+{
+    const struct context_limits *limits = &options->limits;
+
+    if (options->profile == CONTEXT_PROFILE_AGENT && !profile->is_zygote)
+        return add_tmpfs(profile, profile->home_inside, limits->disk_bytes,
+                         limits->disk_inodes, 0755, err);
+    return add_tmpfs(profile, profile->home_inside, limits->tmp_bytes, limits->tmp_inodes,
+                     0700, err);
+}
+
 /* A folder between the writable directory and a mount inside it could be renamed and
  * replaced by a link for the next context to follow; but not when it is a mount itself.
  */
@@ -592,8 +607,9 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
                    struct error *err)
 {
     CLEANUP(extras_fini) struct extras extras = { 0 };
-    bool has_home =
-        !profile->is_zygote && profile_is_within(profile->home, profile->directory);
+    bool has_directory =
+        !profile->is_zygote && options->profile == CONTEXT_PROFILE_NOTEBOOK;
+    bool has_home = has_directory && profile_is_within(profile->home, profile->directory);
     int r;
 
     if ((r = add_system(profile, options, err)) != 0 ||
@@ -602,14 +618,14 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
     if (!has_home) {
         r = add_font_lists(profile, err);
         if (r == 0)
-            r = add_tmpfs(profile, &options->limits, profile->home, 0700, err);
+            r = add_home(profile, options, err);
     }
     if (r != 0 || (r = extras_init(&extras, profile, options, err)) != 0 ||
         (r = add_extras(profile, &extras, true, err)) != 0)
         return r;
-    if (!profile->is_zygote && ((r = add_directory(profile, err)) != 0 ||
-                                (r = add_pins(profile, &extras, err)) != 0 ||
-                                (r = hide_all(profile, &extras, err)) != 0))
+    if (has_directory && ((r = add_directory(profile, err)) != 0 ||
+                          (r = add_pins(profile, &extras, err)) != 0 ||
+                          (r = hide_all(profile, &extras, err)) != 0))
         return r;
     return add_extras(profile, &extras, false, err);
 }

@@ -22,6 +22,7 @@ struct error;
 
 #define PROFILE_USER "user" /* whom user code runs as */
 #define PROFILE_HOME "/home/user" /* for one who has no usable HOME outside */
+#define PROFILE_WORKSPACE "/workspace" /* an agent's home and working directory */
 
 /* Strings that grow, always NULL-terminated when not NULL. */
 struct profile_texts {
@@ -36,7 +37,8 @@ struct profile {
     struct profile_texts kept; /* strings that mounts point to */
     bool is_zygote;
     struct profile *zygote; /* owned; NULL: none */
-    char *home; /* owned: absolute, inside as outside */
+    char *home; /* owned: absolute, the server's */
+    const char *home_inside; /* borrowed */
     char *directory; /* owned: absolute, without links */
     char *interpreter; /* owned: absolute; NULL: none */
 };

@@ -18,6 +18,7 @@
 #include "kernel/command.h"
 #include "kernel/file.h"
 #include "kernel/kernel.h"
+#include "kernel/limits.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
 #include "kernel/server.h"
@@ -35,6 +36,8 @@ struct arguments {
     const char *network;
     const char *environment;
     const char *server;
+    const char *profile;
+    const char *limits;
     bool die_with_child;
 };
 
@@ -50,6 +53,17 @@ static const struct option_spec options[] = {
       "packages, comes with it. The default is the runtime's own, looked up in PATH." },
     { "network", 0, OPTION_CHOICE, NULL, "none|host", offsetof(struct arguments, network),
       "Whether code in the sandbox sees the host's network. The default is none." },
+    { "profile", 0, OPTION_CHOICE, NULL, "notebook|agent",
+      offsetof(struct arguments, profile),
+      "notebook: the working directory is shown and writable, limits are generous.\n"
+      "agent: no file of yours is shown, the interpreter has an empty workspace of its\n"
+      "own, and limits are tight. The default is notebook." },
+    { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct arguments, limits),
+      "Other limits than the profile's: NAME=VALUE with commas between them. memory=2G,\n"
+      "cpus=1.5, processes=256, files=1024 (open at once), file=1G (the size of one),\n"
+      "tmp=512M and tmp-files=20000 (of each temporary folder), disk=1G and\n"
+      "disk-files=20000 (of an agent's workspace), output=8M (of one run), time=30 (of\n"
+      "one run, in seconds). memory, cpus, file and time can be none." },
     { "environment", 0, OPTION_TEXT, "FILE", NULL,
       offsetof(struct arguments, environment),
       "What install-kernelspec has learnt of the interpreter, so that it need not be\n"
@@ -293,6 +307,26 @@ save_connection(struct program *program, const uint16_t before[CONNECTION_PORTS]
     return r;
 }
 
+static enum context_profile
+profile_of(const struct arguments *arguments)
+{
+    return strcmp(arguments->profile, "agent") == 0 ? CONTEXT_PROFILE_AGENT
+                                                    : CONTEXT_PROFILE_NOTEBOOK;
+}
+
+static int
+set_limits(struct kernel_options *ret, const struct arguments *arguments,
+           struct error *err)
+{
+    int r;
+
+    ret->limits = context_limits_of(ret->profile);
+    if (arguments->limits == NULL)
+        return 0;
+    r = limits_parse(&ret->limits, arguments->limits, err);
+    return r <= 0 ? r : error_wrap(err, r, "--limits");
+}
+
 static int
 start_kernel(struct program *program, const struct arguments *arguments,
              struct error *err)
@@ -309,9 +343,12 @@ start_kernel(struct program *program, const struct arguments *arguments,
         .directory = program->directory,
         .network = strcmp(arguments->network, "host") == 0 ? SANDBOX_NETWORK_HOST
                                                            : SANDBOX_NETWORK_NONE,
+        .profile = profile_of(arguments),
         .die_with_child = arguments->die_with_child,
     };
-    r = attach_spawner(program, arguments);
+    r = set_limits(&program->options, arguments, err);
+    if (r == 0)
+        r = attach_spawner(program, arguments);
     if (r == 0)
         r = kernel_create(&program->kernel, &program->options, &program->connection, err);
     if (r == 0)
@@ -351,7 +388,9 @@ static int
 run(char *const *argv)
 {
     CLEANUP(program_fini) struct program program = { 0 };
-    struct arguments arguments = { .runtime = "python", .network = "none" };
+    struct arguments arguments = { .runtime = "python",
+                                   .network = "none",
+                                   .profile = "notebook" };
     struct error err = { 0 };
     size_t unknown = 0;
     int r, status = command_parse(&command_kernel, &arguments, argv, &unknown);
@@ -375,6 +414,7 @@ const struct command command_kernel = {
     .name = "kernel",
     .summary = "serve one Jupyter kernel",
     .synopsis = "[-f FILE] [--runtime NAME] [--python PATH] [--network none|host]\n"
+                "                      [--profile notebook|agent] [--limits LIST]\n"
                 "                      [--environment FILE] [--server ADDRESS] "
                 "[--die-with-child]",
     .description =

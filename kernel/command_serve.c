@@ -180,7 +180,7 @@ prepare(struct serve *serve, const struct runtime *runtime,
         .directory = ANY_DIRECTORY,
         .mounts = environment->mounts,
         .network = SANDBOX_NETWORK_NONE,
-        .limits = context_limits_notebook(),
+        .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK),
     };
     const struct profile_programs *programs;
     struct profile *profile;

@@ -86,7 +86,8 @@ make_context(struct kernel *kernel, struct error *err)
         .session = getenv("JPY_SESSION_NAME"), /* the notebook's path */
         .mounts = options->environment->mounts,
         .network = options->network,
-        .limits = context_limits_notebook(),
+        .profile = options->profile,
+        .limits = options->limits,
         .die_with_child = options->die_with_child,
         .observer = &kernel_observer,
         .arg = kernel,

@@ -44,6 +44,8 @@ struct kernel_options {
     const struct environment *environment;
     const char *directory; /* the notebook's */
     enum sandbox_network network;
+    enum context_profile profile;
+    struct context_limits limits;
     bool die_with_child;
 };
 

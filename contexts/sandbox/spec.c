@@ -6,12 +6,12 @@
  *      0       4    SPEC_TAG
  *      4       2    network
  *      6       2    role
- *      8      24    limits: processes, open files, file bytes
- *     32       4    bytes of the seccomp program
- *     36       4    strings in argv
- *     40       4    strings in env
- *     44       4    mounts
- *     48            the seccomp program
+ *      8      40    limits: processes, open files, file bytes, memory bytes, CPU
+ *     48       4    bytes of the seccomp program
+ *     52       4    strings in argv
+ *     56       4    strings in env
+ *     60       4    mounts
+ *     64            the seccomp program
  *           then    directory, hostname, argv, env: strings
  *           then    each mount: kind (4), flags (4); target; source, if its kind has one;
  *                   bytes (8), inodes (8), mode (4) of a TMPFS
@@ -31,8 +31,8 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-#define SPEC_TAG UINT32_C(0x31535743) /* "CWS1" */
-#define HEAD_BYTES 48
+#define SPEC_TAG UINT32_C(0x32535743) /* "CWS2" */
+#define HEAD_BYTES 64
 #define HOSTNAME_BYTES_MAX 64
 #define OPEN_FILES_MIN 16
 
@@ -258,6 +258,8 @@ put_head(struct buffer *buffer, const struct sandbox_spec *spec)
         (r = put_u64(buffer, spec->limits.processes)) != 0 ||
         (r = put_u64(buffer, spec->limits.open_files)) != 0 ||
         (r = put_u64(buffer, spec->limits.file_bytes)) != 0 ||
+        (r = put_u64(buffer, spec->limits.memory_bytes)) != 0 ||
+        (r = put_u64(buffer, spec->limits.cpu_milli)) != 0 ||
         (r = put_u32(buffer, (uint32_t)spec->seccomp.length)) != 0 ||
         (r = put_u32(buffer, (uint32_t)count_strings(spec->argv))) != 0 ||
         (r = put_u32(buffer, (uint32_t)count_strings(spec->env))) != 0)
@@ -395,6 +397,8 @@ get_head(struct reader *reader, struct head *ret)
     ret->limits.processes = get_u64(reader);
     ret->limits.open_files = get_u64(reader);
     ret->limits.file_bytes = get_u64(reader);
+    ret->limits.memory_bytes = get_u64(reader);
+    ret->limits.cpu_milli = get_u64(reader);
     ret->program_bytes = get_u32(reader);
     ret->argc = get_u32(reader);
     ret->envc = get_u32(reader);

@@ -66,6 +66,8 @@ struct sandbox_limits {
     uint64_t processes; /* RLIMIT_NPROC: processes and threads of the context */
     uint64_t open_files; /* RLIMIT_NOFILE */
     uint64_t file_bytes; /* RLIMIT_FSIZE; 0: unlimited */
+    uint64_t memory_bytes; /* RAM and tmpfs together, by a cgroup; 0: unlimited */
+    uint64_t cpu_milli; /* thousandths of a processor, by a cgroup; 0: unlimited */
 };
 
 /* Plain data; all pointers borrowed. */

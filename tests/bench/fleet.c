@@ -186,7 +186,7 @@ fleet_create(const struct fleet_options *options)
         .interpreter = fleet->environment->interpreter,
         .mounts = fleet->environment->mounts,
         .directory = options->directory,
-        .limits = context_limits_notebook(),
+        .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK),
         .observer = &observer,
     };
     warm_zygote(fleet, options->origin);

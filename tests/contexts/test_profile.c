@@ -131,7 +131,7 @@ setup(void **state)
                                    .mounts = f->mounts };
     f->options = (struct context_options){ .runtime = &f->runtime,
                                            .directory = strdup(at(f, "home/project")),
-                                           .limits = context_limits_notebook() };
+                                           .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK) };
     assert_int_equal(setenv("HOME", at(f, "home"), 1), 0);
     buffer_init(&f->program, PROGRAM_BYTES_MAX);
     assert_int_equal(sandbox_policy_compile(&f->program, SANDBOX_ROLE_RUNNER, NULL), 0);
@@ -609,7 +609,7 @@ test_more_hidden_entries_than_can_be_masked_are_an_error(void **state)
 static void
 test_the_limits_of_a_notebook_are_generous(void **state)
 {
-    struct context_limits limits = context_limits_notebook();
+    struct context_limits limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK);
 
     (void)state;
     assert_true(limits.sandbox.processes >= 1024);

@@ -44,7 +44,11 @@ valid_spec(void)
         .directory = "/home/me",
         .hostname = "cellwall",
         .network = SANDBOX_NETWORK_HOST,
-        .limits = { .processes = 100, .open_files = 1024, .file_bytes = 1 },
+        .limits = { .processes = 100,
+                    .open_files = 1024,
+                    .file_bytes = 1,
+                    .memory_bytes = 2,
+                    .cpu_milli = 3 },
         .mounts = mounts,
         .mount_count = N_ELEMENTS(mounts),
         .seccomp = { .data = (const uint8_t *)program, .length = sizeof program },
@@ -215,7 +219,7 @@ test_counts_that_are_not_there_cost_no_memory(void **state)
 
     (void)state;
     assert_int_equal(encode(&buffer, &spec), 0);
-    for (size_t offset = 32; offset < 48; offset += 4) { /* program, argv, env, mounts */
+    for (size_t offset = 48; offset < 64; offset += 4) { /* program, argv, env, mounts */
         uint8_t kept[4];
 
         memcpy(kept, buffer.data + offset, 4);

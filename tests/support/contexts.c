@@ -177,7 +177,7 @@ contexts_setup(void **state)
         .spawner = c->spawner,
         .directory = c->directory,
         .env = environment,
-        .limits = context_limits_notebook(),
+        .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK),
         .observer = &observer,
         .arg = c,
     };
