@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: MIT
+"""Programs that mean harm, in the real sandbox: none gets out, none silences a kernel.
+
+Each program of tests/sandbox/hostile runs in four ways: in both profiles, with kernels
+that root has started and an ordinary user. After each, `Way.run` looks that the kernel
+and its neighbour answer, that the machine is as it was, and that no canary was touched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sandbox.hostile import (
+    section_d,
+)
+from tests.sandbox.hostile.canaries import digests
+from tests.sandbox.hostile.program import Program
+from tests.sandbox.hostile.way import Way
+from tests.system.conftest import BINARY, KERNEL
+
+pytestmark = pytest.mark.cellwall
+
+WAYS = [f"{who}-{profile}" for who in ("root", "user") for profile in ("notebook", "agent")]
+SECTIONS = {
+    "D": section_d.PROGRAMS,
+}
+SHARED_TREES = [
+    str(BINARY),
+    str(BINARY.parent / "runtimes"),
+    sys.prefix,
+    os.path.dirname(os.__file__),
+    "/usr/bin",
+    "/lib/x86_64-linux-gnu",
+]
+# Nothing of these is ever run by a kernel, and they are large.
+LEFT_OUT = ("share", "clang_format", "clang_tidy", "debugpy")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_files_are_untouched() -> Iterator[None]:
+    before = digests(SHARED_TREES, LEFT_OUT)
+    yield
+    after = digests(SHARED_TREES, LEFT_OUT)
+    changed = {p for p in {*before, *after} if before.get(p) != after.get(p)}
+    assert changed == set()
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest, kernelspecs: Path) -> Iterator[Way]:
+    who, profile = request.param.split("-")
+    if who == "root" and os.getuid() != 0:
+        pytest.skip("only root can start kernels as root")
+    environment = kernelspecs / "share/jupyter/kernels" / KERNEL / "environment.json"
+    way = Way(who, profile, BINARY, environment)
+    yield way
+    way.close()
+
+
+ALL = [
+    pytest.param(program, id=f"{section}{program.row}-{program.name}")
+    for section, programs in SECTIONS.items()
+    for program in programs
+]
+
+
+@pytest.mark.parametrize("program", ALL)
+def test_program_is_contained(way: Way, program: Program) -> None:
+    if way.profile not in program.profiles:
+        pytest.skip(f"not for the profile {way.profile}")
+    if program.needs is not None and (lacking := program.needs(way)) is not None:
+        pytest.skip(lacking)
+    way.run(program)
