@@ -39,15 +39,19 @@ spawner_child_fini(struct spawner_child *child)
     close_fdp(&child->out);
     close_fdp(&child->err);
     close_fdp(&child->channel);
+    cgroup_fini(&child->group);
 }
 
 static int
-on_launched(int init_pidfd, const struct error *err, void *arg)
+on_launched(const struct sandbox_child *child, const struct error *err, void *arg)
 {
     struct birth *birth = arg;
     int r;
 
-    birth->child.init_pidfd = init_pidfd;
+    if (child != NULL) {
+        birth->child.init_pidfd = child->pidfd;
+        birth->child.group = child->group;
+    }
     r = birth->fn(err == NULL ? &birth->child : NULL, err, birth->arg);
     birth_destroy(birth);
     return r;

@@ -33,6 +33,7 @@ struct child {
     int control; /* owned; -1: not born yet */
     int init_pidfd; /* owned; -1: not born yet */
     int runner_pidfd; /* owned; -1: not known */
+    struct meter *meter; /* owned; NULL: not born yet */
     struct loop_source *control_source; /* owned */
     struct loop_source *init_source; /* owned */
     const struct child_observer *observer; /* borrowed */
@@ -107,6 +108,14 @@ on_init_end(int fd, uint32_t events, void *arg)
     return r < 0 ? r : tell_gone(child, NULL);
 }
 
+static int
+on_full(void *arg)
+{
+    const struct child *child = arg;
+
+    return child->gone ? 0 : child->observer->on_full(child->arg);
+}
+
 /* What the child keeps, and what it hands on. */
 static struct output_fds
 take_fds(struct child *child, struct spawner_child *born)
@@ -129,6 +138,9 @@ on_spawned(struct spawner_child *born, const struct error *err, void *arg)
     child->order = NULL;
     if (born == NULL)
         return tell_gone(child, err);
+    r = meter_create(&child->meter, child->loop, &born->group, on_full, child);
+    if (r < 0)
+        return r; /* the fds are the spawner's to close */
     fds = take_fds(child, born);
     r = child->observer->on_born(&fds, child->arg);
     if (r == 0)
@@ -174,6 +186,7 @@ child_destroy(struct child *child)
     spawner_cancel(child->order);
     loop_source_destroy(child->control_source);
     loop_source_destroy(child->init_source);
+    meter_destroy(child->meter);
     if (child->init_pidfd >= 0) {
         (void)pidfd_signal(child->init_pidfd, SIGKILL, 0); /* takes its namespace along */
         close(child->init_pidfd);
@@ -225,6 +238,12 @@ child_kill(struct child *child)
         return;
     }
     command(child, (struct control_command){ .kind = CONTROL_KILL_ALL });
+}
+
+struct meter_reading
+child_read_meter(const struct child *child)
+{
+    return meter_read(child->meter);
 }
 
 size_t

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 
+#include "contexts/meter.h"
 #include "contexts/output.h"
 #include "contexts/sandbox/control.h"
 
@@ -23,6 +24,8 @@ struct spawner_wish;
 struct child_observer {
     /* It exists; FDS are the receiver's. Called once, before the others. */
     int (*on_born)(const struct output_fds *fds, void *arg);
+    /* Its memory limit was reached. May be called again. */
+    int (*on_full)(void *arg);
     /* What its init reports. */
     int (*on_report)(const struct control_report *report, void *arg);
     /* None of its processes is left, or, with ERR, none was ever made. Called once; there
@@ -50,6 +53,9 @@ void child_interrupt(struct child *child);
 /* Kills all but init, which reports how the runner ended. One that is not born yet is
  * gone at once. */
 void child_kill(struct child *child);
+
+/* What it has used so far. */
+struct meter_reading child_read_meter(const struct child *child);
 
 /* As context_pids. */
 size_t child_pids(const struct child *child, int *ret, size_t max);

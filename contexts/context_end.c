@@ -5,6 +5,7 @@
  */
 #include "contexts/context_parts.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "contexts/child.h"
 #include "contexts/loop.h"
 #include "contexts/output.h"
+#include "contexts/profile.h"
 #include "contexts/transcript.h"
 
 __attribute__((format(printf, 3, 0))) static void
@@ -74,10 +76,42 @@ kind_of_signal(int signal)
     }
 }
 
+/* That it is ended for its memory. */
+static void
+blame_memory(struct context *ctx, uint64_t peak_bytes)
+{
+    uint64_t limit = profile_spec(ctx->profile)->limits.memory_bytes;
+    struct context_fate *cause = context_blame(
+        ctx, CONTEXT_REASON_MEMORY,
+        "the code used more memory than its limit of %" PRIu64 " MiB", limit >> 20);
+
+    if (cause->kind != CONTEXT_REASON_MEMORY)
+        return;
+    cause->limit = limit;
+    cause->observed = ctx->peak_bytes = peak_bytes;
+}
+
+/* The kernel ends one process after the other; without some of them the others are of no
+ * use, and their state is nobody's guess. */
+static int
+on_full(void *arg)
+{
+    struct context *ctx = arg;
+
+    blame_memory(ctx, child_read_meter(ctx->child).memory_peak_bytes);
+    context_give_up(ctx);
+    return 0;
+}
+
 static void
 note_exit(struct context *ctx, const struct control_report *report)
 {
-    ctx->peak_bytes = report->peak_bytes;
+    struct meter_reading reading = child_read_meter(ctx->child);
+
+    ctx->peak_bytes =
+        reading.memory_peak_bytes != 0 ? reading.memory_peak_bytes : report->peak_bytes;
+    if (reading.memory_kills > 0)
+        blame_memory(ctx, ctx->peak_bytes);
     if (WIFSIGNALED(report->status)) {
         int signal = WTERMSIG(report->status);
 
@@ -134,9 +168,9 @@ on_gone(const struct error *err, void *arg)
     return 0;
 }
 
-const struct child_observer context_child_observer = { .on_born = on_born,
-                                                       .on_report = on_report,
-                                                       .on_gone = on_gone };
+const struct child_observer context_child_observer = {
+    .on_born = on_born, .on_full = on_full, .on_report = on_report, .on_gone = on_gone
+};
 
 int
 context_kill(struct context *ctx)

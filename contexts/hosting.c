@@ -145,13 +145,15 @@ on_done(struct spawner_child *child, const struct error *err, void *arg)
         refuse(connection, id, err->code, err->text);
         return 0;
     }
-    const int fds[REMOTE_FD_COUNT] = {
+    int fds[REMOTE_FDS_MAX] = {
         [REMOTE_FD_INIT] = child->init_pidfd, [REMOTE_FD_CONTROL] = child->control,
         [REMOTE_FD_OUT] = child->out,         [REMOTE_FD_ERR] = child->err,
         [REMOTE_FD_CHANNEL] = child->channel,
     };
 
-    r = send_answer(connection, id, 0, "", fds, REMOTE_FD_COUNT);
+    memcpy(&fds[REMOTE_FD_COUNT], child->group.dirs,
+           child->group.count * sizeof *child->group.dirs);
+    r = send_answer(connection, id, 0, "", fds, REMOTE_FD_COUNT + child->group.count);
     if (r == -ETOOMANYREFS)
         refuse(connection, id, SPAWNER_E_FULL,
                "too many files of this user are on their way");

@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "contexts/graves.h"
+#include "contexts/sandbox/cgroup.h"
 #include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/sandbox.h"
 #include "protocol/cleanup.h"
@@ -75,8 +77,11 @@ set_fds(int socket)
     return 0;
 }
 
-/* Shells that wait for the next requests by one zygote. */
+/* Shells that wait for the next requests by one zygote; and what all children need. */
 struct shells {
+    struct cgroups groups; /* owned */
+    struct graves graves; /* owned */
+    bool has_groups; /* they were looked for */
     struct sandbox_shell ready[LAUNCHER_SHELLS];
     size_t count;
     struct stat zygote; /* whose: of its user namespace */
@@ -89,6 +94,34 @@ shells_forget(struct shells *shells)
 {
     while (shells->count > 0)
         sandbox_shell_fini(&shells->ready[--shells->count]);
+}
+
+static int
+create_shell(struct shells *shells, enum sandbox_role role, enum sandbox_network network,
+             const struct sandbox_zygote *zygote, struct sandbox_shell *ret,
+             struct error *err)
+{
+    int r;
+
+    /* With the first request: most launchers of kernels never get one. */
+    if (!shells->has_groups)
+        cgroups_open(&shells->groups);
+    shells->has_groups = true;
+    r = sandbox_shell_create(ret, role, network, zygote, &shells->groups, err);
+    if (r == 0)
+        graves_dig(&shells->graves, ret->pidfd, ret->group.id);
+    return r;
+}
+
+static int
+spawn_afresh(struct shells *shells, const struct sandbox_spec *spec, const int *fds,
+             const struct sandbox_zygote *zygote, struct sandbox_child *ret,
+             struct error *err)
+{
+    struct sandbox_shell shell;
+    int r = create_shell(shells, spec->role, spec->network, zygote, &shell, err);
+
+    return r < 0 ? r : sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
 }
 
 static bool
@@ -148,12 +181,12 @@ shells_take(struct shells *shells, const struct sandbox_spec *spec,
 /* Takes COPY. */
 static int
 spawn_by_zygote(struct shells *shells, struct sandbox_spec_copy *copy, const int *fds,
-                const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+                const struct sandbox_zygote *zygote, struct sandbox_child *ret,
+                struct error *err)
 {
     struct sandbox_shell *shell = shells_take(shells, &copy->spec, zygote);
-    int r = shell == NULL
-                ? sandbox_spawn(&copy->spec, fds, zygote, ret_pidfd, err)
-                : sandbox_shell_use(shell, &copy->spec, fds, zygote, ret_pidfd, err);
+    int r = shell == NULL ? spawn_afresh(shells, &copy->spec, fds, zygote, ret, err)
+                          : sandbox_shell_use(shell, &copy->spec, fds, zygote, ret, err);
 
     sandbox_spec_copy_fini(&shells->spec);
     shells->spec = *copy;
@@ -178,8 +211,8 @@ shells_refill(struct shells *shells, const struct sandbox_zygote *zygote)
     while (shells->count < LAUNCHER_SHELLS && poll(&requests, 1, REST_MS) == 0) {
         struct sandbox_shell *shell = &shells->ready[shells->count];
 
-        if (sandbox_shell_create(shell, SANDBOX_ROLE_RUNNER, SANDBOX_NETWORK_NONE, zygote,
-                                 NULL) < 0 ||
+        if (create_shell(shells, SANDBOX_ROLE_RUNNER, SANDBOX_NETWORK_NONE, zygote, shell,
+                         NULL) < 0 ||
             sandbox_shell_mount(shell, &shells->spec.spec, NULL) < 0)
             return; /* the next request will say why */
         shells->count++;
@@ -201,7 +234,7 @@ take_zygote(struct sandbox_zygote *ret, const struct passing *passing)
 
 static int
 spawn(struct shells *shells, const uint8_t *packet, const struct passing *passing,
-      int *ret_pidfd, struct error *err)
+      struct sandbox_child *ret, struct error *err)
 {
     struct sandbox_zygote zygote;
     bool by_zygote = take_zygote(&zygote, passing);
@@ -220,8 +253,8 @@ spawn(struct shells *shells, const uint8_t *packet, const struct passing *passin
     if (r != 0)
         return r;
     if (by_zygote)
-        return spawn_by_zygote(shells, &copy, passing->fds, &zygote, ret_pidfd, err);
-    r = sandbox_spawn(&copy.spec, passing->fds, NULL, ret_pidfd, err);
+        return spawn_by_zygote(shells, &copy, passing->fds, &zygote, ret, err);
+    r = spawn_afresh(shells, &copy.spec, passing->fds, NULL, ret, err);
     sandbox_spec_copy_fini(&copy);
     return r;
 }
@@ -230,17 +263,28 @@ spawn(struct shells *shells, const uint8_t *packet, const struct passing *passin
 static int
 answer(struct shells *shells, const uint8_t *packet, const struct passing *passing)
 {
-    CLEANUP(close_fdp) int pidfd = -1;
+    struct sandbox_child child = { .pidfd = -1 };
+    int fds[LAUNCHER_ANSWER_FDS_MAX];
     uint8_t head[LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES];
     struct error err = { 0 };
     uint32_t result;
+    size_t fd_count = 0;
+    int r;
 
-    result = (uint32_t)spawn(shells, packet, passing, &pidfd, &err);
+    result = (uint32_t)spawn(shells, packet, passing, &child, &err);
+    if (result == 0) {
+        fds[fd_count++] = child.pidfd;
+        for (size_t i = 0; i < child.group.count; i++)
+            fds[fd_count++] = child.group.dirs[i];
+    }
     memcpy(head, packet, LAUNCHER_ID_BYTES);
     for (int i = 0; i < LAUNCHER_RESULT_BYTES; i++)
         head[LAUNCHER_ID_BYTES + i] = (uint8_t)(result >> 8 * i);
-    return passing_send(SOCKET_FD, (struct slice){ .data = head, .length = sizeof head },
-                        slice_text(result == 0 ? "" : err.text), &pidfd, result == 0, 0);
+    r = passing_send(SOCKET_FD, (struct slice){ .data = head, .length = sizeof head },
+                     slice_text(result == 0 ? "" : err.text), fds, fd_count, 0);
+    close_fdp(&child.pidfd);
+    cgroup_fini(&child.group);
+    return r;
 }
 
 /* 0 or < 0, as answer. */
@@ -262,14 +306,30 @@ on_packet(struct shells *shells, const uint8_t *packet, const struct passing *pa
     return r;
 }
 
+/* Meanwhile the dead are buried. */
+static void
+wait_for_request(struct shells *shells)
+{
+    struct pollfd fds[] = { { .fd = SOCKET_FD, .events = POLLIN },
+                            { .fd = shells->graves.epoll, .events = POLLIN } };
+
+    while (fds[0].revents == 0) {
+        if (poll(fds, N_ELEMENTS(fds), -1) < 0)
+            continue;
+        if (fds[1].revents != 0 && fds[0].revents == 0)
+            graves_fill(&shells->graves);
+    }
+}
+
 static int
 serve(struct shells *shells, uint8_t *packet)
 {
     for (;;) {
         struct passing passing;
-        int r =
-            passing_receive(SOCKET_FD, packet, LAUNCHER_REQUEST_BYTES_MAX, 0, &passing);
+        int r;
 
+        wait_for_request(shells);
+        r = passing_receive(SOCKET_FD, packet, LAUNCHER_REQUEST_BYTES_MAX, 0, &passing);
         if (r < 0)
             return r;
         if (passing.length == 0 && passing_is_ended(SOCKET_FD))
@@ -285,12 +345,13 @@ int
 launcher_run(int socket)
 {
     uint8_t *packet = malloc(LAUNCHER_REQUEST_BYTES_MAX);
-    struct shells shells = { .mounts = -1 };
+    struct shells shells = { .mounts = -1, .groups = CGROUPS_NONE };
 
     prctl(PR_SET_NAME, "cellwall-launch", 0, 0, 0);
     set_signals();
     setsid();
-    if (packet == NULL || set_fds(socket) < 0 || chdir("/") < 0)
+    if (packet == NULL || set_fds(socket) < 0 || chdir("/") < 0 ||
+        graves_init(&shells.graves, &shells.groups) < 0)
         return EXIT_FAILURE;
     serve(&shells, packet);
     free(packet);
@@ -301,5 +362,7 @@ launcher_run(int socket)
     alarm(LAUNCHER_LINGER_S);
     while (wait(NULL) >= 0 || errno == EINTR)
         ;
+    graves_fini(&shells.graves);
+    cgroups_close(&shells.groups);
     return EXIT_SUCCESS;
 }

@@ -6,9 +6,9 @@
  * Request: one packet of LAUNCHER_ID_BYTES (an id, little-endian) and an encoded
  * sandbox_spec, with the SANDBOX_FD_COUNT fds; and, when a zygote makes the runner, with
  * those of a struct sandbox_zygote behind them, in their order. Answer: one packet of the
- * same id, a result (4 bytes, little-endian; 0: the child exists and its pidfd comes
- * along) and text for a person. A request that is not one is answered with an error if it
- * has an id.
+ * same id, a result (4 bytes, little-endian; 0: the child exists, and its pidfd and
+ * the directories of its control groups come along) and text for a person. A request that
+ * is not one is answered with an error if it has an id.
  *
  * Between requests by a zygote it makes shells for the next ones by the same. They keep
  * the zygote's sandbox alive: a packet that is an id alone has no answer, and ends them.
@@ -29,6 +29,7 @@
 #define LAUNCHER_REQUEST_BYTES_MAX (LAUNCHER_ID_BYTES + SANDBOX_SPEC_BYTES_MAX)
 #define LAUNCHER_ANSWER_BYTES_MAX                                                        \
     (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)
+#define LAUNCHER_ANSWER_FDS_MAX (1 + CGROUP_HIERARCHIES_MAX)
 #define LAUNCHER_SHELLS 2 /* made ahead */
 #define LAUNCHER_LINGER_S 1 /* longest wait for children after the end */
 

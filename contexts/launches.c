@@ -194,7 +194,7 @@ fail_all(struct launches *launches)
     while (r == 0 && launches->first != NULL) {
         struct request *request = take(launches, launches->first->ticket);
 
-        r = request->fn(-1, &err, request->arg);
+        r = request->fn(NULL, &err, request->arg);
         request_destroy(request);
     }
     return r;
@@ -239,9 +239,11 @@ answer_is_valid(const uint8_t *packet, const struct passing *passing)
     if (passing->cut || passing->length < head)
         return false;
     is_ok = get_integer(packet + LAUNCHER_ID_BYTES, LAUNCHER_RESULT_BYTES) == 0;
-    return is_ok
-               ? passing->length == head && (passing->fd_count == 1 || passing->fds_lost)
-               : passing->fd_count == 0;
+    return is_ok ? passing->length == head &&
+                       ((passing->fd_count >= 1 &&
+                         passing->fd_count <= LAUNCHER_ANSWER_FDS_MAX) ||
+                        passing->fds_lost)
+                 : passing->fd_count == 0;
 }
 
 static int
@@ -252,15 +254,20 @@ tell(struct request *request, const uint8_t *packet, struct passing *passing)
         (int32_t)get_integer(packet + LAUNCHER_ID_BYTES, LAUNCHER_RESULT_BYTES);
     struct error err = { 0 };
 
-    if (result == 0 && passing->fd_count == 1) {
-        passing->fd_count = 0; /* the fd is theirs now */
-        return request->fn(passing->fds[0], NULL, request->arg);
+    if (result == 0 && !passing->fds_lost) {
+        struct sandbox_child child = { .pidfd = passing->fds[0],
+                                       .group.count = passing->fd_count - 1 };
+
+        memcpy(child.group.dirs, &passing->fds[1],
+               child.group.count * sizeof *child.group.dirs);
+        passing->fd_count = 0; /* they are theirs now */
+        return request->fn(&child, NULL, request->arg);
     }
     if (result == 0)
         error_set(&err, -EMFILE, "too many open files");
     else
         error_set(&err, result, "%.*s", (int)(passing->length - head), packet + head);
-    return request->fn(-1, &err, request->arg);
+    return request->fn(NULL, &err, request->arg);
 }
 
 static int

@@ -20,11 +20,12 @@ struct launches; /* opaque */
 #define LAUNCHES_PENDING_MAX 1024 /* requests without an answer */
 #define LAUNCHES_SENT_MAX 16 /* of these, on their way; the others wait here */
 
-/* Once for each launches_spawn that returned 0 and was not cancelled. ERR is NULL when
- * the child exists: then INIT_PIDFD is the caller's to close; what becomes of the child
- * is told on its control socket. Else there is no child, and ERR says why. Returns 0 or <
- * 0, as callbacks of the loop do. May spawn and cancel, but not destroy the launches. */
-typedef int launches_done_fn(int init_pidfd, const struct error *err, void *arg);
+/* Once for each launches_spawn that returned 0 and was not cancelled. CHILD is the
+ * receiver's to take over and close; what becomes of it is told on its control socket,
+ * and its group goes when it does. Or it is NULL, and ERR says why. Returns 0 or < 0, as
+ * callbacks of the loop do. May spawn and cancel, but not destroy the launches. */
+typedef int launches_done_fn(const struct sandbox_child *child, const struct error *err,
+                             void *arg);
 
 /* Forks the launcher. Call it first in main: before threads, keys and other sockets. */
 int launches_create(struct launches **ret, struct error *err);

@@ -187,16 +187,20 @@ tell(struct request *request, const uint8_t *packet, struct passing *passing)
     int32_t result = (int32_t)remote_get(packet + REMOTE_ID_BYTES, REMOTE_LENGTH_BYTES);
     struct error err = { 0 };
 
-    if (result == 0 && passing->fd_count == REMOTE_FD_COUNT) {
+    if (result == 0 && passing->fd_count >= REMOTE_FD_COUNT &&
+        passing->fd_count <= REMOTE_FDS_MAX) {
         struct spawner_child child = {
             .init_pidfd = passing->fds[REMOTE_FD_INIT],
             .control = passing->fds[REMOTE_FD_CONTROL],
             .out = passing->fds[REMOTE_FD_OUT],
             .err = passing->fds[REMOTE_FD_ERR],
             .channel = passing->fds[REMOTE_FD_CHANNEL],
+            .group.count = passing->fd_count - REMOTE_FD_COUNT,
         };
         int r;
 
+        memcpy(child.group.dirs, &passing->fds[REMOTE_FD_COUNT],
+               child.group.count * sizeof *child.group.dirs);
         passing->fd_count = 0;
         r = request->fn(&child, NULL, request->arg);
         spawner_child_fini(&child);

@@ -28,13 +28,15 @@
 #define REMOTE_IDLE_MS 2000 /* a connection without requests is closed then */
 #define REMOTE_SILENT_MS 20000 /* one with requests but no answer is given up then */
 
+/* Behind them come the directories of the child's control groups. */
 enum remote_fd {
     REMOTE_FD_INIT,
     REMOTE_FD_CONTROL,
     REMOTE_FD_OUT,
     REMOTE_FD_ERR,
     REMOTE_FD_CHANNEL,
-    REMOTE_FD_COUNT
+    REMOTE_FD_COUNT,
+    REMOTE_FDS_MAX = REMOTE_FD_COUNT + CGROUP_HIERARCHIES_MAX
 };
 
 struct remote; /* opaque */

@@ -12,6 +12,8 @@
 
 #include <stddef.h>
 
+#include "contexts/sandbox/cgroup.h"
+
 struct error;
 struct loop;
 struct profile_programs;
@@ -31,9 +33,10 @@ struct spawner_child {
     int control; /* our end of init's control socket */
     int out, err; /* read ends of its stdout and stderr, non-blocking */
     int channel; /* our end of its frame channel */
+    struct cgroup group; /* what it uses is told there */
 };
 
-#define SPAWNER_CHILD_NONE { -1, -1, -1, -1, -1 }
+#define SPAWNER_CHILD_NONE { -1, -1, -1, -1, -1, { .count = 0 } }
 
 /* Closes what is not -1. */
 void spawner_child_fini(struct spawner_child *child);

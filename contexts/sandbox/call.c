@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The packet: own ids (1: 0 or 1), nothing (1: 0), umask (2, little-endian), then the
+ * The packet: own ids (1: 0 or 1), doors (1), umask (2, little-endian), then the
  * encoded spec.
  */
 #include "contexts/sandbox/call.h"
@@ -23,16 +23,24 @@ const struct sandbox_call_entry sandbox_call_entries[] = {
 };
 
 size_t
+sandbox_call_door(const struct sandbox_call *call)
+{
+    return SANDBOX_CALL_NAMESPACES + SANDBOX_CALL_NAMESPACE_COUNT - call->own_ids;
+}
+
+size_t
 sandbox_call_fd_count(const struct sandbox_call *call)
 {
-    return call->own_ids ? SANDBOX_CALL_FD_COUNT - 1 : SANDBOX_CALL_FD_COUNT;
+    return sandbox_call_door(call) + call->door_count;
 }
 
 int
 sandbox_call_encode(struct buffer *ret, const struct sandbox_call *call,
                     const struct sandbox_spec *spec)
 {
-    const uint8_t head[SANDBOX_CALL_HEAD_BYTES] = { call->own_ids, 0, call->umask & 0xff,
+    const uint8_t head[SANDBOX_CALL_HEAD_BYTES] = { call->own_ids,
+                                                    (uint8_t)call->door_count,
+                                                    call->umask & 0xff,
                                                     call->umask >> 8 & 0xff };
     int r = buffer_append(ret, head, sizeof head);
 
@@ -47,9 +55,11 @@ sandbox_call_decode(struct sandbox_call *ret, struct sandbox_spec_copy *ret_spec
     struct sandbox_call call;
     int r;
 
-    if (data.length < SANDBOX_CALL_HEAD_BYTES || data.data[0] > 1 || data.data[1] != 0)
+    if (data.length < SANDBOX_CALL_HEAD_BYTES || data.data[0] > 1 ||
+        data.data[1] > CGROUP_HIERARCHIES_MAX)
         return SANDBOX_SPEC_E_INVALID;
     call = (struct sandbox_call){ .own_ids = data.data[0] == 1,
+                                  .door_count = data.data[1],
                                   .umask = (mode_t)(data.data[2] | data.data[3] << 8) };
     if (call.umask > UMASK_MAX)
         return SANDBOX_SPEC_E_INVALID;

@@ -35,7 +35,7 @@ enum sandbox_call_fd { /* behind SANDBOX_STDIN to SANDBOX_CHANNEL */
                            1, /* as work->status in the runner */
                        SANDBOX_CALL_NAMESPACES, /* the first of them */
                        SANDBOX_CALL_FD_COUNT = SANDBOX_CALL_NAMESPACES +
-                           SANDBOX_CALL_NAMESPACE_COUNT
+                           SANDBOX_CALL_NAMESPACE_COUNT + CGROUP_HIERARCHIES_MAX
 };
 
 #define SANDBOX_CALL_HEAD_BYTES 4
@@ -43,9 +43,12 @@ enum sandbox_call_fd { /* behind SANDBOX_STDIN to SANDBOX_CHANNEL */
 
 struct sandbox_call {
     bool own_ids;
+    size_t door_count; /* of its group, behind the namespaces */
     mode_t umask;
 };
 
+/* Where the doors begin. */
+size_t sandbox_call_door(const struct sandbox_call *call);
 /* How many fds a call has. */
 size_t sandbox_call_fd_count(const struct sandbox_call *call);
 

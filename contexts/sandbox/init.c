@@ -254,6 +254,16 @@ receive_trees(struct sandbox_work *work, uint32_t count)
     }
 }
 
+static bool
+has_its_fds(const struct sandbox_work *work, const struct sandbox_order *order,
+            size_t count)
+{
+    size_t least = !order->is_last ? 0 : SANDBOX_FD_COUNT + (size_t)work->by_zygote;
+    size_t more = order->is_last && work->by_zygote ? CGROUP_HIERARCHIES_MAX : 0;
+
+    return count >= least && count <= least + more;
+}
+
 /* True for the last. What the spawner says is taken over into WORK. A shell that nobody
  * wanted, or whose order has not come whole, ends. */
 static bool
@@ -268,8 +278,7 @@ receive_order(struct sandbox_work *work, struct sandbox_failure *ret)
         passing.cut || passing.fds_lost || passing.length < sizeof order)
         _exit(1);
     memcpy(&order, packet, sizeof order);
-    if (passing.fd_count !=
-        (order.is_last ? SANDBOX_FD_COUNT + (size_t)work->by_zygote : 0))
+    if (!has_its_fds(work, &order, passing.fd_count))
         _exit(1);
     sandbox_spec_copy_fini(&work->copy);
     if (sandbox_spec_decode(&work->copy,
@@ -284,8 +293,12 @@ receive_order(struct sandbox_work *work, struct sandbox_failure *ret)
     work->mount_to = order.mount_to;
     if (order.is_last)
         memcpy(work->fds, passing.fds, sizeof work->fds);
-    if (order.is_last && work->by_zygote)
+    if (order.is_last && work->by_zygote) {
         work->zygote = passing.fds[SANDBOX_FD_COUNT];
+        work->door_count = passing.fd_count - SANDBOX_FD_COUNT - 1;
+        memcpy(work->doors, &passing.fds[SANDBOX_FD_COUNT + 1],
+               work->door_count * sizeof *work->doors);
+    }
     work->outer_uid = order.outer_uid;
     work->outer_gid = order.outer_gid;
     work->umask = order.umask;
@@ -393,14 +406,18 @@ send_call(const struct sandbox_work *work, struct slice packet, const int *fds,
 static int
 call_zygote(const struct sandbox_work *work, int status)
 {
-    const struct sandbox_call call = { .own_ids = work->own_ids, .umask = work->umask };
+    const struct sandbox_call call = { .own_ids = work->own_ids,
+                                       .umask = work->umask,
+                                       .door_count = work->door_count };
+    size_t namespaces = sandbox_call_door(&call) - SANDBOX_CALL_NAMESPACES;
     CLEANUP(buffer_fini) struct buffer packet = { 0 };
     int fds[SANDBOX_CALL_FD_COUNT];
     int r;
 
     memcpy(fds, work->fds, SANDBOX_CALL_STATUS * sizeof *fds);
     fds[SANDBOX_CALL_STATUS] = status;
-    memcpy(&fds[SANDBOX_CALL_NAMESPACES], work->entries, sizeof work->entries);
+    memcpy(&fds[SANDBOX_CALL_NAMESPACES], work->entries, namespaces * sizeof *fds);
+    memcpy(&fds[sandbox_call_door(&call)], work->doors, sizeof work->doors);
     buffer_init(&packet, SANDBOX_CALL_BYTES_MAX);
     r = sandbox_call_encode(&packet, &call, work->spec);
     if (r == 0)
@@ -435,7 +452,8 @@ compare_fds(const void *a, const void *b)
 static int
 close_others(const struct sandbox_work *work, const int pair[2])
 {
-    int keep[SANDBOX_FD_COUNT + SANDBOX_CALL_NAMESPACE_COUNT + 4];
+    int keep[SANDBOX_FD_COUNT + SANDBOX_CALL_NAMESPACE_COUNT + 4 +
+             CGROUP_HIERARCHIES_MAX];
     size_t count = SANDBOX_FD_COUNT;
     int next = 0;
 
@@ -446,6 +464,8 @@ close_others(const struct sandbox_work *work, const int pair[2])
     keep[count++] = work->signals;
     keep[count++] = pair[0];
     keep[count++] = pair[1];
+    for (size_t i = 0; i < work->door_count; i++)
+        keep[count++] = work->doors[i];
     qsort(keep, count, sizeof *keep, compare_fds);
     for (size_t i = 0; i < count; i++) {
         if (keep[i] > next && sys_close_range((unsigned)next, (unsigned)keep[i] - 1) < 0)

@@ -51,8 +51,13 @@ tell_failure(const struct sandbox_work *work, const char *step)
 static OWN_FRAME void
 fork_runner(struct sandbox_work *work)
 {
-    pid_t pid = sys_fork();
+    pid_t pid;
 
+    if (cgroup_enter(work->doors, work->door_count) < 0) {
+        tell_failure(work, "enter its control group");
+        _exit(1);
+    }
+    pid = sys_fork();
     if (pid == 0)
         return;
     if (pid < 0)
@@ -65,7 +70,7 @@ static void
 enter(const struct sandbox_work *work)
 {
     const struct sandbox_call call = { .own_ids = work->own_ids };
-    size_t count = sandbox_call_fd_count(&call) - SANDBOX_CALL_NAMESPACES;
+    size_t count = sandbox_call_door(&call) - SANDBOX_CALL_NAMESPACES;
 
     for (size_t i = 0; i < count; i++) {
         if (sys_setns(work->entries[i], sandbox_call_entries[i].type) == 0)
@@ -139,7 +144,11 @@ work_init(struct sandbox_work *work, const struct sandbox_spec *spec,
         work->fds[i] = passing->fds[i];
     work->fds[SANDBOX_CONTROL] = -1;
     work->status = passing->fds[SANDBOX_CALL_STATUS];
-    memcpy(work->entries, &passing->fds[SANDBOX_CALL_NAMESPACES], sizeof work->entries);
+    memcpy(work->entries, &passing->fds[SANDBOX_CALL_NAMESPACES],
+           (sandbox_call_door(call) - SANDBOX_CALL_NAMESPACES) * sizeof *work->entries);
+    work->door_count = call->door_count;
+    memcpy(work->doors, &passing->fds[sandbox_call_door(call)],
+           work->door_count * sizeof *work->doors);
 }
 
 /* The kernel forgets a thread's restartable sequences in a child by vfork, which the

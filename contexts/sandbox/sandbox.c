@@ -35,8 +35,7 @@
 #define BETWEEN_S 10 /* longest life of a go-between */
 
 #define NAMESPACES                                                                       \
-    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS |          \
-     CLONE_NEWCGROUP)
+    (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS)
 
 /* A function of its own, so that a child by vfork keeps its hands off its parent's frame.
  */
@@ -353,24 +352,42 @@ give_ids(struct sandbox_work *work, pid_t pid, int ours)
     return r;
 }
 
+/* One that nobody will use. */
+static void
+discard(struct sandbox_shell *shell)
+{
+    const struct cgroups *groups = shell->groups;
+    uint64_t group = shell->group.id;
+
+    sandbox_shell_fini(shell);
+    if (groups != NULL && group != 0)
+        cgroup_remove(groups, group);
+}
+
 int
 sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
                      enum sandbox_network network, const struct sandbox_zygote *zygote,
-                     struct error *err)
+                     struct cgroups *groups, struct error *err)
 {
-    CLEANUP(sandbox_shell_fini) struct sandbox_shell shell = SANDBOX_SHELL_NONE;
+    CLEANUP(discard) struct sandbox_shell shell = SANDBOX_SHELL_NONE;
     CLEANUP(close_fdp) int theirs = -1;
     struct sandbox_work work;
-    int pair[2], ids = 0;
+    int pair[2], ids = 0, r = 0;
 
     shell.own_ids = can_give_own_ids();
     shell.by_zygote = zygote != NULL;
     shell.role = role;
     shell.network = network;
+    if (role == SANDBOX_ROLE_RUNNER)
+        shell.groups = groups;
     if (zygote != NULL &&
         (role != SANDBOX_ROLE_RUNNER || network != SANDBOX_NETWORK_NONE))
         return error_set(err, -EINVAL,
                          "sandbox: a zygote makes runners, without network");
+    if (shell.groups != NULL)
+        r = cgroup_create(&shell.group, groups);
+    if (r < 0)
+        return error_set(err, r, "sandbox: control group: %s", strerror(-r));
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return error_errno(err, "sandbox: socketpair");
     shell.socket = pair[0];
@@ -384,6 +401,9 @@ sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
     }
     if (shell.pid < 0)
         return error_errno(err, "sandbox: new namespaces");
+    r = cgroup_put(&shell.group, shell.pid);
+    if (r < 0)
+        return error_set(err, r, "sandbox: enter its control group: %s", strerror(-r));
     if (ids == 0)
         ids = give_ids(&work, shell.pid, shell.socket);
     if (ids < 0)
@@ -391,6 +411,21 @@ sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
     *ret = shell;
     shell = (struct sandbox_shell)SANDBOX_SHELL_NONE;
     return 0;
+}
+
+static int
+set_group(struct sandbox_work *work, const struct sandbox_shell *shell)
+{
+    int r = 0;
+
+    if (shell->groups == NULL)
+        return 0;
+    r = cgroup_limit(&shell->group, shell->groups, &work->spec->limits);
+    if (r == 0 && work->by_zygote)
+        r = cgroup_open_doors(&shell->group, work->doors);
+    if (r == 0 && work->by_zygote)
+        work->door_count = shell->group.count;
+    return r;
 }
 
 /* What a shell with ids of its own could not open by itself, though root can. */
@@ -450,10 +485,11 @@ send_order(const struct sandbox_work *work, const struct sandbox_failure *failur
                                    .outer_gid = work->outer_gid,
                                    .umask = work->umask };
     CLEANUP(buffer_fini) struct buffer spec;
-    int fds[SANDBOX_FD_COUNT + 1], r;
+    int fds[SANDBOX_FD_COUNT + 1 + CGROUP_HIERARCHIES_MAX], r;
 
     memcpy(fds, work->fds, sizeof work->fds);
     fds[SANDBOX_FD_COUNT] = work->zygote;
+    memcpy(&fds[SANDBOX_FD_COUNT + 1], work->doors, sizeof work->doors);
     for (size_t i = 0; i < N_ELEMENTS(work->trees); i++)
         order.tree_count += work->trees[i] >= 0;
     buffer_init(&spec, SANDBOX_SPEC_BYTES_MAX);
@@ -462,7 +498,8 @@ send_order(const struct sandbox_work *work, const struct sandbox_failure *failur
         return r < 0 ? r : -EINVAL;
     r = passing_send(
         socket, (struct slice){ .data = (const uint8_t *)&order, .length = sizeof order },
-        buffer_slice(&spec), fds, is_last ? SANDBOX_FD_COUNT + work->by_zygote : 0, 0);
+        buffer_slice(&spec), fds,
+        is_last ? SANDBOX_FD_COUNT + work->by_zygote + work->door_count : 0, 0);
     if (r == 0)
         r = send_trees(work, socket);
     if (r < 0 && r != -EPIPE && r != -ECONNRESET)
@@ -499,12 +536,16 @@ sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec
 int
 sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
                   const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
-                  int *ret_pidfd, struct error *err)
+                  struct sandbox_child *ret, struct error *err)
 {
     struct sandbox_failure failure = { 0 };
     struct sandbox_work work;
     int r;
 
+    if (spec->mount_count > SANDBOX_MOUNTS_MAX) {
+        sandbox_shell_fini(shell);
+        return error_set(err, -EINVAL, "sandbox: too many mounts");
+    }
     work_init(&work, shell);
     work.spec = spec;
     memcpy(work.fds, fds, sizeof work.fds);
@@ -519,11 +560,17 @@ sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
         r = own_pipes(&work);
     if (r < 0 && failure.error == 0)
         sandbox_failure_set(&failure, -r, "own pipes", "");
+    r = set_group(&work, shell);
+    if (r < 0 && failure.error == 0)
+        sandbox_failure_set(&failure, -r, "control group", "");
     r = send_order(&work, &failure, true, shell->socket, err);
     sandbox_sources_close(&work);
+    for (size_t i = 0; i < work.door_count; i++)
+        close(work.doors[i]);
     if (r == 0) {
-        *ret_pidfd = shell->pidfd;
+        *ret = (struct sandbox_child){ .pidfd = shell->pidfd, .group = shell->group };
         shell->pidfd = -1;
+        shell->group.count = 0;
     }
     sandbox_shell_fini(shell);
     return r;
@@ -532,6 +579,7 @@ sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
 void
 sandbox_shell_fini(struct sandbox_shell *shell)
 {
+    cgroup_fini(&shell->group);
     close_fdp(&shell->socket);
     if (shell->pidfd >= 0) {
         sys_pidfd_kill(shell->pidfd);
@@ -539,17 +587,4 @@ sandbox_shell_fini(struct sandbox_shell *shell)
         close(shell->pidfd);
     }
     *shell = (struct sandbox_shell)SANDBOX_SHELL_NONE;
-}
-
-int
-sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-              const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
-{
-    struct sandbox_shell shell;
-    int r;
-
-    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
-        return error_set(err, -EINVAL, "sandbox: too many mounts");
-    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote, err);
-    return r < 0 ? r : sandbox_shell_use(&shell, spec, fds, zygote, ret_pidfd, err);
 }

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "contexts/sandbox/cgroup.h"
 #include "contexts/sandbox/spec.h"
 
 struct error;
@@ -50,16 +51,25 @@ struct sandbox_shell {
     enum sandbox_role role;
     enum sandbox_network network;
     size_t mount_count; /* of the spec it will have: made already */
+    const struct cgroups *groups; /* borrowed; NULL: none */
+    struct cgroup group; /* owned: where it is */
 };
 
 #define SANDBOX_SHELL_NONE { .socket = -1, .pidfd = -1 }
 
-/* ZYGOTE: inside whose sandbox it is to be (its socket is not used yet), or NULL. Call it
- * from a process with one thread, whose child it is. On success the caller owns *ret. 0
- * or < 0. */
+/* A child that was let go. */
+struct sandbox_child {
+    int pidfd; /* owned: init's, whose parent the caller is */
+    struct cgroup group; /* owned; to be removed when it has ended */
+};
+
+/* ZYGOTE: inside whose sandbox it is to be (its socket is not used yet), or NULL. GROUPS:
+ * where its group is made; NULL: nowhere. A zygote's has none. Call it from a process
+ * with one thread, whose child it is. On success the caller owns *ret. 0 or < 0. */
 int sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
                          enum sandbox_network network,
-                         const struct sandbox_zygote *zygote, struct error *err);
+                         const struct sandbox_zygote *zygote, struct cgroups *groups,
+                         struct error *err);
 
 /* Makes the mounts of SPEC before its first writable one, for SHELL to be used for a spec
  * that begins with the same. 0 or < 0: then SHELL is gone. */
@@ -67,19 +77,15 @@ int sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *
                         struct error *err);
 
 /* Makes of SHELL, of the same role, network and zygote, what SPEC says. It is gone from
- * *shell then, whatever is returned. As sandbox_spawn otherwise. */
+ * *shell then, whatever is returned. FDS are borrowed. With ZYGOTE, not NULL, the runner
+ * is its fork, and argv is not used. On success the caller owns *ret. What happens in the
+ * child is told on the control socket. 0 or < 0. */
 int sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
                       const int fds[SANDBOX_FD_COUNT],
-                      const struct sandbox_zygote *zygote, int *ret_pidfd,
+                      const struct sandbox_zygote *zygote, struct sandbox_child *ret,
                       struct error *err);
 
+/* Its group stays, until nobody is in it. */
 void sandbox_shell_fini(struct sandbox_shell *shell);
-
-/* Both in one. FDS are borrowed. With ZYGOTE, not NULL, the
- * runner is its fork, and argv is not used. On success the caller owns *ret_pidfd, init's
- * pidfd, and is init's parent. What happens in the child is told on the control socket. 0
- * or < 0. */
-int sandbox_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-                  const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err);
 
 #endif

@@ -37,6 +37,14 @@ step_session(struct sandbox_work *work)
     return sys_setsid() < 0 ? -errno : 0;
 }
 
+/* Made once it is in the groups that shall look like the top. */
+static int
+step_group_view(struct sandbox_work *work)
+{
+    (void)work;
+    return sys_unshare(CLONE_NEWCGROUP) < 0 ? -errno : 0;
+}
+
 static int
 step_private_mounts(struct sandbox_work *work)
 {
@@ -178,6 +186,7 @@ static const struct sandbox_step shell_rows[] = {
     { "shell descriptors", step_shell_descriptors, "the spawner's are not for others" },
     { "own session", step_session, "no controlling terminal, nobody's process group" },
     { "init ids", step_init_ids, "init is neither root nor the user that started it" },
+    { "control group view", step_group_view, "the machine's groups are not told" },
     { "private mounts", step_private_mounts, "mounts neither come in nor go out" },
     { "zygote namespaces", step_zygote_namespaces, "contexts are made inside these" },
     { "new root", sandbox_root_attach, "nothing is there that was not put there" },

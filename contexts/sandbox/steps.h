@@ -33,6 +33,8 @@ struct sandbox_work {
     gid_t outer_gid;
     bool by_zygote; /* it makes the runner; else init forks it itself */
     int zygote; /* its socket, -1: not yet */
+    int doors[CGROUP_HIERARCHIES_MAX]; /* by a zygote: the runner enters its group */
+    size_t door_count;
     pid_t born; /* in a zygote's helper: the runner, as its sandbox numbers it */
     int entries[SANDBOX_CALL_NAMESPACE_COUNT]; /* by a zygote: what its call carries */
     int namespaces[SANDBOX_NAMESPACE_COUNT]; /* role zygote: of its sandbox, -1: not yet
@@ -132,9 +134,9 @@ enum sandbox_init_fd {
 
 /* What a shell is given: its ids, as soon as they are written, by one byte; and later
  * this, with the encoded spec behind it and the fds of enum sandbox_fd, the zygote's
- * socket after them. Then come trees, by packets of their indices (2 bytes each, the
- * machine's) and fds, TREE_COUNT in all. An order that is not the last is to make some
- * mounts, and has no fds but trees. */
+ * socket and the doors of its group after them. Then come trees, by packets of their
+ * indices (2 bytes each, the machine's) and fds, TREE_COUNT in all. An order that is not
+ * the last is to make some mounts, and has no fds but trees. */
 struct sandbox_order {
     bool is_last;
     uint32_t mount_from, mount_to; /* as in the work */

@@ -30,7 +30,9 @@ next_report(int control)
 int
 confined_run(const struct sandbox_spec *spec, char *ret, size_t size)
 {
-    int out[2], channel[2], control[2], fds[SANDBOX_FD_COUNT], pidfd;
+    int out[2], channel[2], control[2], fds[SANDBOX_FD_COUNT];
+    struct sandbox_shell shell;
+    struct sandbox_child child;
     struct control_report report;
     size_t length = 0;
     ssize_t n;
@@ -42,7 +44,9 @@ confined_run(const struct sandbox_spec *spec, char *ret, size_t size)
     fds[SANDBOX_STDOUT] = fds[SANDBOX_STDERR] = out[1];
     fds[SANDBOX_CHANNEL] = channel[1];
     fds[SANDBOX_CONTROL] = control[1];
-    assert_int_equal(sandbox_spawn(spec, fds, NULL, &pidfd, NULL), 0);
+    assert_int_equal(
+        sandbox_shell_create(&shell, spec->role, spec->network, NULL, NULL, NULL), 0);
+    assert_int_equal(sandbox_shell_use(&shell, spec, fds, NULL, &child, NULL), 0);
     close(fds[SANDBOX_STDIN]);
     close(out[1]);
     close(channel[1]);
@@ -61,6 +65,6 @@ confined_run(const struct sandbox_spec *spec, char *ret, size_t size)
     close(channel[0]);
     close(control[0]);
     assert_true(waitpid(-1, NULL, 0) > 0); /* init ends with its control socket */
-    close(pidfd);
+    close(child.pidfd);
     return WEXITSTATUS(report.status);
 }

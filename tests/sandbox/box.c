@@ -90,21 +90,32 @@ box_start(struct box *box, const struct sandbox_spec *spec)
     box_start_by(box, spec, box_zygote(spec));
 }
 
+/* As root; who else may make groups is the machine's to say. */
+static struct cgroups groups = CGROUPS_NONE;
+static pid_t groups_owner;
+
+static void
+close_groups(void)
+{
+    if (getpid() == groups_owner)
+        cgroups_close(&groups);
+}
+
 /* As the launcher does it: with a zygote by a shell that was made ahead. */
 static int
 spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
-      const struct sandbox_zygote *zygote, int *ret_pidfd, struct error *err)
+      const struct sandbox_zygote *zygote, struct sandbox_child *ret, struct error *err)
 {
     struct sandbox_shell shell;
-    int r;
+    bool ahead = zygote != NULL && spec->network == SANDBOX_NETWORK_NONE;
+    bool is_owner = getpid() == groups_owner; /* its forks would use the same names */
+    int r = sandbox_shell_create(&shell, spec->role, spec->network, zygote,
+                                 is_owner ? &groups : NULL, err);
 
-    if (zygote == NULL || spec->network != SANDBOX_NETWORK_NONE)
-        return sandbox_spawn(spec, fds, zygote, ret_pidfd, err);
-    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote, err);
-    if (r == 0)
+    if (r == 0 && ahead)
         r = sandbox_shell_mount(&shell, spec, err);
     if (r == 0)
-        r = sandbox_shell_use(&shell, spec, fds, zygote, ret_pidfd, err);
+        r = sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
     return r;
 }
 
@@ -114,6 +125,7 @@ box_start_by(struct box *box, const struct sandbox_spec *spec,
 {
     int control[2], channel[2], output[2];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    struct sandbox_child child;
 
     assert_true(null >= 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control), 0);
@@ -128,7 +140,11 @@ box_start_by(struct box *box, const struct sandbox_spec *spec,
     *box = (struct box){
         .pidfd = -1, .control = control[0], .channel = channel[0], .output = output[0]
     };
-    box->result = spawn(spec, fds, zygote, &box->pidfd, &box->error);
+    box->result = spawn(spec, fds, zygote, &child, &box->error);
+    if (box->result == 0) {
+        box->pidfd = child.pidfd;
+        box->group = child.group;
+    }
     close(null);
     close(control[1]);
     close(channel[1]);
@@ -242,6 +258,9 @@ box_wait_gone(struct box *box)
     }
     close(box->pidfd);
     box->pidfd = -1;
+    if (box->group.id != 0)
+        assert_true(cgroup_remove(&groups, box->group.id));
+    cgroup_fini(&box->group);
 }
 
 void
@@ -393,6 +412,11 @@ box_become(int argc, char **argv)
          setresuid(ORDINARY_ID, ORDINARY_ID, ORDINARY_ID) < 0)) {
         perror("becoming an ordinary user");
         return 1;
+    }
+    if (!user) {
+        cgroups_open(&groups);
+        groups_owner = getpid();
+        atexit(close_groups);
     }
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     error = user_namespace_error();

@@ -34,6 +34,7 @@ void box_spec_fini(struct box_spec *box);
 
 struct box {
     int pidfd; /* init's */
+    struct cgroup group; /* of it */
     int control; /* our end; -1: closed */
     int channel;
     int output; /* stdout and stderr, one pipe */
