@@ -16,6 +16,7 @@
 
 #include "contexts/loop.h"
 #include "contexts/processes.h"
+#include "contexts/sandbox/spec.h"
 #include "contexts/spawner.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -30,6 +31,7 @@ struct child {
     struct loop *loop; /* borrowed */
     struct spawner_order *order; /* owned: until the spawner has answered */
     bool gone;
+    bool is_nested; /* who watches over it must not be killed, but sees init's end */
     int control; /* owned; -1: not born yet */
     int init_pidfd; /* owned; -1: not born yet */
     int runner_pidfd; /* owned; -1: not known */
@@ -164,6 +166,7 @@ child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
         return -ENOMEM;
     *child = (struct child){
         .loop = loop,
+        .is_nested = wish->spec->tier == SANDBOX_TIER_NESTED,
         .control = -1,
         .init_pidfd = -1,
         .runner_pidfd = -1,
@@ -188,7 +191,8 @@ child_destroy(struct child *child)
     loop_source_destroy(child->init_source);
     meter_destroy(child->meter);
     if (child->init_pidfd >= 0) {
-        (void)pidfd_signal(child->init_pidfd, SIGKILL, 0); /* takes its namespace along */
+        if (!child->is_nested)
+            (void)pidfd_signal(child->init_pidfd, SIGKILL, 0); /* and its namespace */
         close(child->init_pidfd);
     }
     if (child->runner_pidfd >= 0)

@@ -96,18 +96,34 @@ shells_forget(struct shells *shells)
         sandbox_shell_fini(&shells->ready[--shells->count]);
 }
 
+/* With the first request: most launchers of kernels never get one. */
+static struct cgroups *
+find_groups(struct shells *shells)
+{
+    if (!shells->has_groups)
+        cgroups_open(&shells->groups);
+    shells->has_groups = true;
+    return &shells->groups;
+}
+
 static int
 create_shell(struct shells *shells, enum sandbox_role role, enum sandbox_network network,
              const struct sandbox_zygote *zygote, struct sandbox_shell *ret,
              struct error *err)
 {
-    int r;
+    int r = sandbox_shell_create(ret, role, network, zygote, find_groups(shells), err);
 
-    /* With the first request: most launchers of kernels never get one. */
-    if (!shells->has_groups)
-        cgroups_open(&shells->groups);
-    shells->has_groups = true;
-    r = sandbox_shell_create(ret, role, network, zygote, &shells->groups, err);
+    if (r == 0)
+        graves_dig(&shells->graves, ret->pidfd, ret->group.id);
+    return r;
+}
+
+static int
+spawn_nested(struct shells *shells, const struct sandbox_spec *spec, const int *fds,
+             struct sandbox_child *ret, struct error *err)
+{
+    int r = sandbox_nested_spawn(spec, fds, find_groups(shells), ret, err);
+
     if (r == 0)
         graves_dig(&shells->graves, ret->pidfd, ret->group.id);
     return r;
@@ -119,8 +135,11 @@ spawn_afresh(struct shells *shells, const struct sandbox_spec *spec, const int *
              struct error *err)
 {
     struct sandbox_shell shell;
-    int r = create_shell(shells, spec->role, spec->network, zygote, &shell, err);
+    int r;
 
+    if (spec->tier == SANDBOX_TIER_NESTED)
+        return spawn_nested(shells, spec, fds, ret, err);
+    r = create_shell(shells, spec->role, spec->network, zygote, &shell, err);
     return r < 0 ? r : sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
 }
 
@@ -252,7 +271,7 @@ spawn(struct shells *shells, const uint8_t *packet, const struct passing *passin
         err);
     if (r != 0)
         return r;
-    if (by_zygote)
+    if (by_zygote && copy.spec.tier == SANDBOX_TIER_FULL)
         return spawn_by_zygote(shells, &copy, passing->fds, &zygote, ret, err);
     r = spawn_afresh(shells, &copy.spec, passing->fds, NULL, ret, err);
     sandbox_spec_copy_fini(&copy);

@@ -49,8 +49,8 @@ sandbox_confine_oom(struct sandbox_work *work)
 }
 
 /* The bounding set goes first: dropping from it takes a capability. */
-static int
-drop_bounding_set(struct sandbox_work *work)
+int
+sandbox_drop_bounding_set(struct sandbox_work *work)
 {
     sandbox_work_object(work, "bounding set");
     for (unsigned long cap = 0; cap < 64; cap++) {
@@ -62,8 +62,15 @@ drop_bounding_set(struct sandbox_work *work)
     return 0;
 }
 
-static int
-drop_capabilities(struct sandbox_work *work)
+int
+sandbox_lock_secure_bits(struct sandbox_work *work)
+{
+    sandbox_work_object(work, "secure bits");
+    return sys_prctl(PR_SET_SECUREBITS, SECURE_BITS, 0, 0) < 0 ? -errno : 0;
+}
+
+int
+sandbox_drop_capabilities(struct sandbox_work *work)
 {
     sandbox_work_object(work, "capabilities");
     if (sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0) < 0 ||
@@ -80,18 +87,17 @@ drop_capabilities(struct sandbox_work *work)
 int
 sandbox_confine_privileges(struct sandbox_work *work)
 {
-    int r = drop_bounding_set(work);
+    int r = sandbox_drop_bounding_set(work);
 
+    if (r == 0)
+        r = sandbox_lock_secure_bits(work);
     if (r < 0)
         return r;
-    sandbox_work_object(work, "secure bits");
-    if (sys_prctl(PR_SET_SECUREBITS, SECURE_BITS, 0, 0) < 0)
-        return -errno;
     sandbox_work_object(work, "ids");
     if (work->own_ids &&
         (sys_setresgid(SANDBOX_RUNNER_ID) < 0 || sys_setresuid(SANDBOX_RUNNER_ID) < 0))
         return -errno;
-    return drop_capabilities(work);
+    return sandbox_drop_capabilities(work);
 }
 
 /* Of what the spawner ignored or blocked nothing is left. */

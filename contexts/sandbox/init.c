@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "contexts/sandbox/nested.h"
 #include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/steps.h"
 #include "contexts/sandbox/sys.h"
@@ -26,6 +27,7 @@
 struct init {
     pid_t runner; /* inside; 0: reaped */
     bool is_zygote;
+    bool is_alone; /* pid 1 of its own namespace */
     bool let_go; /* the runner may go on: init is safe from it */
     bool ready; /* the runner has said that it is confined */
     bool started;
@@ -51,8 +53,8 @@ report(int control, const struct control_report *message)
 }
 
 /* The end of pid 1 is the end of every process in the sandbox. */
-static _Noreturn void
-report_failure(int control, const struct sandbox_failure *failure)
+_Noreturn void
+sandbox_report_failure(int control, const struct sandbox_failure *failure)
 {
     struct control_report message = { .kind = CONTROL_FAILED, .error = failure->error };
 
@@ -132,7 +134,7 @@ on_status(struct init *init)
         }
         if (n != (ssize_t)sizeof failure || failure.error == 0)
             sandbox_failure_set(&failure, ECHILD, ENDED_EARLY, "");
-        report_failure(SANDBOX_INIT_CONTROL, &failure);
+        sandbox_report_failure(SANDBOX_INIT_CONTROL, &failure);
     }
 }
 
@@ -150,7 +152,7 @@ settle_start(struct init *init)
         return;
     }
     sandbox_failure_set(&failure, ECHILD, ENDED_EARLY, "");
-    report_failure(SANDBOX_INIT_CONTROL, &failure);
+    sandbox_report_failure(SANDBOX_INIT_CONTROL, &failure);
 }
 
 static void
@@ -174,6 +176,21 @@ on_child(struct init *init)
         _exit(0);
 }
 
+/* Without a namespace of its own init may kill others than the context's; who watches
+ * over it kills the rest when it ends. */
+static void
+kill_all(const struct init *init)
+{
+    if (init->is_alone) {
+        kill(-1, SIGKILL);
+        return;
+    }
+    if (init->runner <= 0)
+        return;
+    kill(-init->runner, SIGKILL);
+    kill(init->runner, SIGKILL); /* it may have left its group */
+}
+
 static void
 on_control(const struct init *init)
 {
@@ -190,7 +207,7 @@ on_control(const struct init *init)
                                 (struct slice){ .data = data, .length = (size_t)n }))
         return;
     if (command.kind == CONTROL_KILL_ALL)
-        kill(-1, SIGKILL);
+        kill_all(init);
     else if (init->runner > 0)
         kill(-init->runner, command.signal);
 }
@@ -325,7 +342,7 @@ build(struct sandbox_work *work)
                                 work, &failure);
     } while (!is_last);
     if (failure.error != 0)
-        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+        sandbox_report_failure(work->fds[SANDBOX_CONTROL], &failure);
 }
 
 /* Children's ends come as a readable fd. Every other signal finds pid 1 without a handler
@@ -343,12 +360,20 @@ open_signals(struct sandbox_work *work)
     return work->signals < 0 ? -errno : 0;
 }
 
+static bool
+is_nested(const struct sandbox_work *work)
+{
+    return work->spec->tier == SANDBOX_TIER_NESTED;
+}
+
 void
 sandbox_runner_confine(struct sandbox_work *work)
 {
     struct sandbox_failure word = { 0 };
 
-    if (!sandbox_steps_apply(&sandbox_confine_steps, work, &word)) {
+    if (!sandbox_steps_apply(is_nested(work) ? &sandbox_nested_confine_steps
+                                             : &sandbox_confine_steps,
+                             work, &word)) {
         send(work->status, &word, sizeof word, MSG_NOSIGNAL);
         _exit(1);
     }
@@ -360,11 +385,12 @@ static _Noreturn void
 init_main(struct sandbox_work *work, pid_t runner)
 {
     struct init init = { .runner = runner,
-                         .is_zygote = work->role == SANDBOX_ROLE_ZYGOTE };
+                         .is_zygote = work->role == SANDBOX_ROLE_ZYGOTE,
+                         .is_alone = !is_nested(work) };
     struct sandbox_failure failure;
 
     if (!sandbox_steps_apply(&sandbox_init_steps, work, &failure))
-        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+        sandbox_report_failure(work->fds[SANDBOX_CONTROL], &failure);
     prctl(PR_SET_NAME, INIT_NAME);
     init.let_go = send(work->status, "", 1, MSG_NOSIGNAL) >= 0;
     if (!init.let_go) {
@@ -437,7 +463,7 @@ runner_from_zygote(const struct sandbox_work *work)
     if (n != (ssize_t)sizeof word || (word.error == 0 && word.pid <= 0))
         sandbox_failure_set(&word, ECHILD, "fork by the zygote", "");
     if (word.error != 0)
-        report_failure(work->fds[SANDBOX_CONTROL], &word);
+        sandbox_report_failure(work->fds[SANDBOX_CONTROL], &word);
     return word.pid;
 }
 
@@ -489,7 +515,7 @@ init_with_zygote(struct sandbox_work *work, const int pair[2])
         r = call_zygote(work, pair[1]);
     if (r < 0) {
         sandbox_failure_set(&failure, -r, "ask the zygote", "");
-        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+        sandbox_report_failure(work->fds[SANDBOX_CONTROL], &failure);
     }
     close(pair[1]);
     work->status = pair[0];
@@ -499,11 +525,17 @@ init_with_zygote(struct sandbox_work *work, const int pair[2])
 void
 sandbox_child_run(struct sandbox_work *work)
 {
+    build(work);
+    sandbox_init_run(work);
+}
+
+void
+sandbox_init_run(struct sandbox_work *work)
+{
     struct sandbox_failure failure = { 0 };
     int pair[2], r;
     pid_t runner;
 
-    build(work);
     r = open_signals(work);
     if (r == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         r = -errno;
@@ -512,7 +544,7 @@ sandbox_child_run(struct sandbox_work *work)
     runner = r == 0 ? sys_fork() : -1;
     if (runner < 0) {
         sandbox_failure_set(&failure, r < 0 ? -r : errno, "fork the runner", "");
-        report_failure(work->fds[SANDBOX_CONTROL], &failure);
+        sandbox_report_failure(work->fds[SANDBOX_CONTROL], &failure);
     }
     work->status = pair[runner == 0 ? 1 : 0];
     close(pair[runner == 0 ? 0 : 1]);

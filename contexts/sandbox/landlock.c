@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "contexts/sandbox/landlock.h"
 #include "contexts/sandbox/steps.h"
 #include "contexts/sandbox/sys.h"
 #include "protocol/cleanup.h"
@@ -18,6 +19,8 @@
 #define FS_REFER (UINT64_C(1) << 13)
 #define FS_TRUNCATE (UINT64_C(1) << 14)
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)
+#define NET_BIND_TCP (UINT64_C(1) << 0)
+#define NET_CONNECT_TCP (UINT64_C(1) << 1)
 #define SCOPE_ABSTRACT_SOCKET (UINT64_C(1) << 0)
 #define SCOPE_SIGNAL (UINT64_C(1) << 1)
 
@@ -27,6 +30,7 @@ struct ruleset {
     uint64_t scoped;
 };
 
+/* What each kind of grant allows. */
 #define READ                                                                             \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE |                         \
      LANDLOCK_ACCESS_FS_READ_DIR)
@@ -36,6 +40,15 @@ struct ruleset {
      LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |                        \
      LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | FS_REFER |             \
      FS_TRUNCATE)
+static const uint64_t grants[] = {
+    [SANDBOX_GRANT_READ] = READ,
+    [SANDBOX_GRANT_READ_WRITE] = READ | WRITE,
+    [SANDBOX_GRANT_WRITE_FILES] = LANDLOCK_ACCESS_FS_WRITE_FILE,
+    [SANDBOX_GRANT_DEVICES] = LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL_DEV,
+    [SANDBOX_GRANT_DEVICE] =
+        LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL_DEV,
+};
+
 /* Handled, but given to nobody. */
 #define NEVER (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 #define FILE_ONLY                                                                        \
@@ -54,7 +67,7 @@ ruleset_for(int abi)
         set.fs &= ~FS_TRUNCATE;
     if (abi >= 5)
         set.fs |= FS_IOCTL_DEV;
-    if (abi >= 6)
+    if (abi >= SANDBOX_LANDLOCK_SCOPES)
         set.scoped = SCOPE_ABSTRACT_SOCKET | SCOPE_SIGNAL;
     return set;
 }
@@ -63,31 +76,65 @@ ruleset_for(int abi)
 static size_t
 ruleset_bytes(int abi)
 {
-    if (abi < 4)
+    if (abi < SANDBOX_LANDLOCK_TCP)
         return offsetof(struct ruleset, net);
-    return abi < 6 ? offsetof(struct ruleset, scoped) : sizeof(struct ruleset);
+    return abi < SANDBOX_LANDLOCK_SCOPES ? offsetof(struct ruleset, scoped)
+                                         : sizeof(struct ruleset);
 }
 
-static int
-allow(struct sandbox_work *work, int ruleset, uint64_t handled, const char *path,
-      uint64_t access)
+int
+sandbox_landlock_abi(void)
 {
-    CLEANUP(close_fdp) int fd = -1;
+    int abi = sys_landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+
+    return abi < 0 ? -errno : abi;
+}
+
+int
+sandbox_landlock_open(struct sandbox_landlock *ret, int abi, bool deny_tcp)
+{
+    struct ruleset set = ruleset_for(abi);
+
+    if (deny_tcp && abi >= SANDBOX_LANDLOCK_TCP)
+        set.net = NET_BIND_TCP | NET_CONNECT_TCP;
+    ret->handled = set.fs;
+    ret->ruleset = sys_landlock_create(&set, ruleset_bytes(abi), 0);
+    return ret->ruleset < 0 ? -errno : 0;
+}
+
+void
+sandbox_landlock_close(struct sandbox_landlock *landlock)
+{
+    close_fdp(&landlock->ruleset);
+}
+
+int
+sandbox_landlock_allow(const struct sandbox_landlock *landlock, int path,
+                       enum sandbox_grant grant)
+{
+    uint64_t access = grants[grant] & landlock->handled;
     struct stat st;
 
-    sandbox_work_object(work, path);
-    fd = sys_openat(AT_FDCWD, path, O_PATH, 0);
-    if (fd < 0)
-        return -errno;
-    if (fstat(fd, &st) < 0)
+    if (fstat(path, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode))
         access &= FILE_ONLY;
-    return sys_landlock_add_path(ruleset, access & handled, fd) < 0 ? -errno : 0;
+    return sys_landlock_add_path(landlock->ruleset, access, path) < 0 ? -errno : 0;
 }
 
 static int
-allow_spec(struct sandbox_work *work, int ruleset, uint64_t handled)
+allow(struct sandbox_work *work, const struct sandbox_landlock *landlock,
+      const char *path, enum sandbox_grant grant)
+{
+    CLEANUP(close_fdp) int fd = -1;
+
+    sandbox_work_object(work, path);
+    fd = sys_openat(AT_FDCWD, path, O_PATH, 0);
+    return fd < 0 ? -errno : sandbox_landlock_allow(landlock, fd, grant);
+}
+
+static int
+allow_spec(struct sandbox_work *work, const struct sandbox_landlock *landlock)
 {
     const struct sandbox_spec *spec = work->spec;
 
@@ -97,7 +144,7 @@ allow_spec(struct sandbox_work *work, int ruleset, uint64_t handled)
 
         if (mount->kind != SANDBOX_MOUNT_BIND_RW && mount->kind != SANDBOX_MOUNT_TMPFS)
             continue;
-        r = allow(work, ruleset, handled, mount->target, READ | WRITE);
+        r = allow(work, landlock, mount->target, SANDBOX_GRANT_READ_WRITE);
         if (r == -ENOENT && (mount->flags & SANDBOX_MOUNT_OPTIONAL) != 0)
             r = 0;
         if (r < 0)
@@ -109,34 +156,29 @@ allow_spec(struct sandbox_work *work, int ruleset, uint64_t handled)
 int
 sandbox_confine_landlock(struct sandbox_work *work)
 {
-    CLEANUP(close_fdp) int ruleset = -1;
-    struct ruleset set;
+    CLEANUP(sandbox_landlock_close) struct sandbox_landlock landlock = { .ruleset = -1 };
     int abi, r;
 
     /* A zygote's forks live elsewhere, where its rules name nothing; theirs are their
      * own. */
     if (work->role == SANDBOX_ROLE_ZYGOTE)
         return 0;
-    abi = sys_landlock_create(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    abi = sandbox_landlock_abi();
     if (abi < 0)
-        return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
-    set = ruleset_for(abi);
-    ruleset = sys_landlock_create(&set, ruleset_bytes(abi), 0);
-    if (ruleset < 0)
-        return -errno;
-
-    r = allow(work, ruleset, set.fs, "/", READ);
+        return abi == -ENOSYS || abi == -EOPNOTSUPP ? 0 : abi;
+    r = sandbox_landlock_open(&landlock, abi, false);
     if (r == 0)
-        r = allow(work, ruleset, set.fs, "/dev",
-                  LANDLOCK_ACCESS_FS_WRITE_FILE | FS_IOCTL_DEV);
+        r = allow(work, &landlock, "/", SANDBOX_GRANT_READ);
     if (r == 0)
-        r = allow(work, ruleset, set.fs, "/dev/shm", READ | WRITE);
+        r = allow(work, &landlock, "/dev", SANDBOX_GRANT_DEVICES);
     if (r == 0)
-        r = allow(work, ruleset, set.fs, "/proc", LANDLOCK_ACCESS_FS_WRITE_FILE);
+        r = allow(work, &landlock, "/dev/shm", SANDBOX_GRANT_READ_WRITE);
     if (r == 0)
-        r = allow_spec(work, ruleset, set.fs);
+        r = allow(work, &landlock, "/proc", SANDBOX_GRANT_WRITE_FILES);
+    if (r == 0)
+        r = allow_spec(work, &landlock);
     sandbox_work_object(work, "");
     if (r < 0)
         return r;
-    return sys_landlock_restrict(ruleset) < 0 ? -errno : 0;
+    return sys_landlock_restrict(landlock.ruleset) < 0 ? -errno : 0;
 }

@@ -18,6 +18,7 @@
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,10 +35,12 @@
 #define HOLDING "pidfd_open"
 
 /* Names are separated by spaces. */
-static const struct {
+struct names {
     const char *reason;
     const char *names;
-} allowed[] = {
+};
+
+static const struct names allowed[] = {
     { "files, by name",
       "access chdir chmod chown creat faccessat faccessat2 fchmodat fchmodat2 fchownat "
       "futimesat getcwd lchown link linkat lstat mkdir mkdirat newfstatat open openat "
@@ -66,7 +69,7 @@ static const struct {
     { "scheduling; numerical libraries pin their threads",
       "getcpu getpriority ioprio_get sched_get_priority_max sched_get_priority_min "
       "sched_getaffinity sched_getattr sched_getparam sched_getscheduler "
-      "sched_rr_get_interval sched_setaffinity sched_yield setpriority" },
+      "sched_rr_get_interval sched_yield" },
     { "limits and facts", "getrandom getrlimit getrusage setrlimit sysinfo times uname" },
     { "signals",
       "alarm getitimer pause rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo "
@@ -77,14 +80,21 @@ static const struct {
               "timerfd_create timerfd_gettime timerfd_settime" },
     { "waiting and waking",
       "epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait eventfd "
-      "eventfd2 futex futex_requeue futex_wait futex_waitv futex_wake inotify_add_watch "
-      "inotify_init inotify_init1 inotify_rm_watch pipe pipe2 poll ppoll pselect6 "
-      "select" },
-    { "shared memory and semaphores, of the sandbox's own ipc namespace",
-      "semctl semget semop semtimedop shmat shmctl shmdt shmget" },
+      "eventfd2 futex futex_requeue futex_wait futex_waitv futex_wake pipe pipe2 poll "
+      "ppoll pselect6 select" },
     { "sockets, once made",
       "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom "
       "recvmmsg recvmsg sendmmsg sendmsg sendto setsockopt shutdown" },
+};
+
+/* What only namespaces make harmless. */
+static const struct names allowed_in_full[] = {
+    { "scheduling of one's own processes, of which alone one knows",
+      "sched_setaffinity setpriority" },
+    { "watching files, of which one sees one's own",
+      "inotify_add_watch inotify_init inotify_init1 inotify_rm_watch" },
+    { "shared memory and semaphores, of the sandbox's own ipc namespace",
+      "semctl semget semop semtimedop shmat shmctl shmdt shmget" },
 };
 
 /* What a zygote's fork needs to enter its sandbox and to confine itself there. No mount:
@@ -142,13 +152,15 @@ static const struct {
 #define LAST_FAMILY AF_NETLINK /* of those that are allowed */
 
 /* Allowed or refused by argument. */
-static const struct {
+struct conditional {
     const char *reason;
     const char *name;
     int error; /* 0: allowed */
     unsigned count;
     struct scmp_arg_cmp conditions[2];
-} conditional[] = {
+};
+
+static const struct conditional conditional[] = {
     { "raw packets",
       "socket",
       EPERM,
@@ -174,7 +186,6 @@ static const struct {
       EAFNOSUPPORT,
       1,
       { ABOVE(0, LAST_FAMILY) } },
-    { "pairs reach nobody else", "socketpair", 0, 1, { IS(0, AF_UNIX) } },
     { "threads and processes, no namespaces",
       "clone",
       0,
@@ -189,6 +200,25 @@ static const struct {
     { "named pipes", "mknodat", 0, 1, { HAS(2, S_IFMT, S_IFIFO) } },
     { "devices", "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFCHR) } },
     { "devices", "mknodat", EPERM, 1, { HAS(2, S_IFMT, S_IFBLK) } },
+};
+
+static const struct conditional conditional_in_full[] = {
+    { "pairs reach nobody else", "socketpair", 0, 1, { IS(0, AF_UNIX) } },
+};
+
+static const struct conditional conditional_in_nested[] = {
+    { "pairs that cannot be sent elsewhere, as datagrams can",
+      "socketpair",
+      0,
+      2,
+      { IS(0, AF_UNIX), HAS(1, TYPE_MASK, SOCK_STREAM) } },
+    { "pairs that cannot be sent elsewhere, as datagrams can",
+      "socketpair",
+      0,
+      2,
+      { IS(0, AF_UNIX), HAS(1, TYPE_MASK, SOCK_SEQPACKET) } },
+    { "one's own processors", "sched_setaffinity", 0, 1, { IS(0, 0) } },
+    { "one's own priority", "setpriority", 0, 2, { IS(0, PRIO_PROCESS), IS(1, 0) } },
 };
 
 /* Commands of the calls that take many kinds. Never here: TIOCSTI and TIOCLINUX, which
@@ -300,13 +330,31 @@ add_commands(scmp_filter_ctx filter, size_t row, struct error *err)
     return r;
 }
 
+/* What a program is for. */
+struct purpose {
+    enum sandbox_role role;
+    enum sandbox_tier tier;
+    enum sandbox_network network;
+};
+
+/* Without namespaces a socket reaches whatever listens on the machine: by a path even
+ * what would run programs for the user. */
+static bool
+may_have_socket(const struct purpose *purpose, unsigned family)
+{
+    return purpose->tier == SANDBOX_TIER_FULL ||
+           (purpose->network == SANDBOX_NETWORK_HOST && family != AF_UNIX);
+}
+
 static int
-add_sockets(scmp_filter_ctx filter, struct error *err)
+add_sockets(scmp_filter_ctx filter, const struct purpose *purpose, struct error *err)
 {
     bool known[LAST_FAMILY + 1] = { false };
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(sockets); i++) {
+        if (!may_have_socket(purpose, sockets[i].family))
+            continue;
         known[sockets[i].family] = true;
         for (size_t j = 0; r == 0 && j < N_ELEMENTS(sockets[i].protocols); j++) {
             const struct scmp_arg_cmp conditions[] = {
@@ -341,22 +389,82 @@ add_confining(scmp_filter_ctx filter, struct error *err)
 }
 
 static int
-add_tables(scmp_filter_ctx filter, enum sandbox_role role, struct error *err)
+add_allowed(scmp_filter_ctx filter, const struct names *rows, size_t count,
+            const struct purpose *purpose, struct error *err)
 {
-    int r = role == SANDBOX_ROLE_ZYGOTE ? add_confining(filter, err) : 0;
+    int r = 0;
 
-    for (size_t i = 0; r == 0 && i < N_ELEMENTS(allowed); i++)
-        if (role != SANDBOX_ROLE_ZYGOTE || strcmp(allowed[i].names, HOLDING) != 0)
-            r = add_names(filter, SCMP_ACT_ALLOW, allowed[i].names, err);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        if (purpose->role != SANDBOX_ROLE_ZYGOTE || strcmp(rows[i].names, HOLDING) != 0)
+            r = add_names(filter, SCMP_ACT_ALLOW, rows[i].names, err);
+    return r;
+}
+
+static int
+add_refused(scmp_filter_ctx filter, const struct purpose *purpose, struct error *err)
+{
+    int r = 0;
+
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(refused); i++)
         if (refused[i].error != ENOSYS && /* the default needs no rule */
-            (role != SANDBOX_ROLE_ZYGOTE || strcmp(refused[i].names, JOINING) != 0))
+            (purpose->role != SANDBOX_ROLE_ZYGOTE ||
+             strcmp(refused[i].names, JOINING) != 0))
             r = add_names(filter, action_for(refused[i].error), refused[i].names, err);
-    for (size_t i = 0; r == 0 && i < N_ELEMENTS(conditional); i++)
-        r = add_rule(filter, action_for(conditional[i].error), conditional[i].name,
-                     conditional[i].count, conditional[i].conditions, err);
+    return r;
+}
+
+/* A family that is refused as a whole needs no finer rule. */
+static bool
+is_moot(const struct conditional *row, const struct purpose *purpose)
+{
+    return strcmp(row->name, "socket") == 0 &&
+           row->conditions[0].op == SCMP_CMP_MASKED_EQ &&
+           !may_have_socket(purpose, (unsigned)row->conditions[0].datum_b);
+}
+
+static int
+add_conditional(scmp_filter_ctx filter, const struct conditional *rows, size_t count,
+                const struct purpose *purpose, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        if (!is_moot(&rows[i], purpose))
+            r = add_rule(filter, action_for(rows[i].error), rows[i].name, rows[i].count,
+                         rows[i].conditions, err);
+    return r;
+}
+
+/* Those of one tier alone. */
+static int
+add_tier(scmp_filter_ctx filter, const struct purpose *purpose, struct error *err)
+{
+    int r;
+
+    if (purpose->tier == SANDBOX_TIER_NESTED)
+        return add_conditional(filter, conditional_in_nested,
+                               N_ELEMENTS(conditional_in_nested), purpose, err);
+    r = add_allowed(filter, allowed_in_full, N_ELEMENTS(allowed_in_full), purpose, err);
+    return r != 0 ? r
+                  : add_conditional(filter, conditional_in_full,
+                                    N_ELEMENTS(conditional_in_full), purpose, err);
+}
+
+static int
+add_tables(scmp_filter_ctx filter, const struct purpose *purpose, struct error *err)
+{
+    int r = purpose->role == SANDBOX_ROLE_ZYGOTE ? add_confining(filter, err) : 0;
+
     if (r == 0)
-        r = add_sockets(filter, err);
+        r = add_allowed(filter, allowed, N_ELEMENTS(allowed), purpose, err);
+    if (r == 0)
+        r = add_refused(filter, purpose, err);
+    if (r == 0)
+        r = add_conditional(filter, conditional, N_ELEMENTS(conditional), purpose, err);
+    if (r == 0)
+        r = add_tier(filter, purpose, err);
+    if (r == 0)
+        r = add_sockets(filter, purpose, err);
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(commands); i++)
         r = add_commands(filter, i, err);
     return r;
@@ -400,8 +508,8 @@ export_program(struct buffer *ret, scmp_filter_ctx filter, struct error *err)
     return 0;
 }
 
-int
-sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error *err)
+static int
+compile(struct buffer *ret, const struct purpose *purpose, struct error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     int r;
@@ -410,9 +518,26 @@ sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error 
         return error_set(err, -ENOMEM, "seccomp: out of memory");
     r = set_attributes(filter, err);
     if (r == 0)
-        r = add_tables(filter, role, err);
+        r = add_tables(filter, purpose, err);
     if (r == 0)
         r = export_program(ret, filter, err);
     seccomp_release(filter);
     return r;
+}
+
+int
+sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error *err)
+{
+    const struct purpose purpose = { .role = role };
+
+    return compile(ret, &purpose, err);
+}
+
+int
+sandbox_policy_compile_nested(struct buffer *ret, enum sandbox_network network,
+                              struct error *err)
+{
+    const struct purpose purpose = { .tier = SANDBOX_TIER_NESTED, .network = network };
+
+    return compile(ret, &purpose, err);
 }

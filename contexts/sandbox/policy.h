@@ -17,4 +17,9 @@ struct error;
  * Appends the program, an array of struct sock_filter, to RET. Compile once and keep. */
 int sandbox_policy_compile(struct buffer *ret, enum sandbox_role role, struct error *err);
 
+/* As above, for a runner of the nested tier: besides, no socket that could reach anybody
+ * (with NETWORK none), and nothing that is bounded by a namespace in the full tier. */
+int sandbox_policy_compile_nested(struct buffer *ret, enum sandbox_network network,
+                                  struct error *err);
+
 #endif

@@ -25,10 +25,10 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
-/* Blocks that no distribution hands out. A child's ids are the base + 2 * pid and the
- * next: unique while it lives, since its pid is. A zygote's are of a block of their own,
- * for the block of all others exists in its user namespace, for those inside. */
-#define OWN_ID_BASE 0x70000000U
+/* A child's ids are the base + 2 * pid and the next: unique while it lives, since its pid
+ * is. A zygote's are of a block of their own, for the block of all others exists in its
+ * user namespace, for those inside. */
+#define OWN_ID_BASE SANDBOX_OWN_ID_BASE
 #define ZYGOTE_ID_BASE 0x60000000U
 #define OWN_ID_COUNT (2U * 4194304 + 2) /* for the largest pid there can be */
 
@@ -58,8 +58,8 @@ blocks_are_mapped(const char *map)
     return found;
 }
 
-static bool
-has_capabilities(uint64_t wanted)
+bool
+sandbox_has_capabilities(uint64_t wanted)
 {
     struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
     struct __user_cap_data_struct data[2] = { 0 };
@@ -75,7 +75,7 @@ can_give_own_ids(void)
     const uint64_t wanted = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETUID |
                             UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_CHOWN;
 
-    return geteuid() == 0 && has_capabilities(wanted) &&
+    return geteuid() == 0 && sandbox_has_capabilities(wanted) &&
            blocks_are_mapped("/proc/self/uid_map") &&
            blocks_are_mapped("/proc/self/gid_map");
 }
@@ -147,8 +147,8 @@ write_maps(const struct sandbox_work *work, pid_t pid)
 }
 
 /* Programs open /dev/stdout, which is the pipe: it must be the runner's own. */
-static int
-own_pipes(const struct sandbox_work *work)
+int
+sandbox_own_pipes(struct sandbox_work *work)
 {
     for (int i = SANDBOX_STDIN; i <= SANDBOX_STDERR; i++) {
         struct stat st;
@@ -557,7 +557,7 @@ sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
     /* What goes wrong is init's to tell. */
     r = open_sources(&work, &failure);
     if (r == 0 && work.own_ids)
-        r = own_pipes(&work);
+        r = sandbox_own_pipes(&work);
     if (r < 0 && failure.error == 0)
         sandbox_failure_set(&failure, -r, "own pipes", "");
     r = set_group(&work, shell);

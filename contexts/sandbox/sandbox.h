@@ -85,6 +85,12 @@ int sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *sp
                       const struct sandbox_zygote *zygote, struct sandbox_child *ret,
                       struct error *err);
 
+/* A child of the nested tier, which has no shell: as both in one. *ret's pidfd is its
+ * warden's, whose end means that nothing is left; it must not be killed. 0 or < 0. */
+int sandbox_nested_spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
+                         struct cgroups *groups, struct sandbox_child *ret,
+                         struct error *err);
+
 /* Its group stays, until nobody is in it. */
 void sandbox_shell_fini(struct sandbox_shell *shell);
 

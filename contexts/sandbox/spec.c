@@ -4,7 +4,8 @@
  *
  *     offset  size  field
  *      0       4    SPEC_TAG
- *      4       2    network
+ *      4       1    network
+ *      5       1    tier
  *      6       2    role
  *      8      40    limits: processes, open files, file bytes, memory bytes, CPU
  *     48       4    bytes of the seccomp program
@@ -173,6 +174,9 @@ check_spec(const struct sandbox_spec *spec, struct error *err)
         return error_set(err, SANDBOX_SPEC_E_INVALID, "an unknown kind of network");
     if (spec->role != SANDBOX_ROLE_RUNNER && spec->role != SANDBOX_ROLE_ZYGOTE)
         return error_set(err, SANDBOX_SPEC_E_INVALID, "an unknown role");
+    if (spec->tier != SANDBOX_TIER_FULL &&
+        (spec->tier != SANDBOX_TIER_NESTED || spec->role != SANDBOX_ROLE_RUNNER))
+        return error_set(err, SANDBOX_SPEC_E_INVALID, "an unknown tier for this role");
     if (spec->limits.processes == 0 || spec->limits.open_files < OPEN_FILES_MIN)
         return error_set(err, SANDBOX_SPEC_E_INVALID,
                          "at least one process and %d open files are needed",
@@ -253,7 +257,8 @@ put_head(struct buffer *buffer, const struct sandbox_spec *spec)
     int r;
 
     if ((r = put_u32(buffer, SPEC_TAG)) != 0 ||
-        (r = put_integer(buffer, spec->network, 2)) != 0 ||
+        (r = put_integer(buffer, spec->network, 1)) != 0 ||
+        (r = put_integer(buffer, spec->tier, 1)) != 0 ||
         (r = put_integer(buffer, spec->role, 2)) != 0 ||
         (r = put_u64(buffer, spec->limits.processes)) != 0 ||
         (r = put_u64(buffer, spec->limits.open_files)) != 0 ||
@@ -383,7 +388,7 @@ get_mount(struct reader *reader, struct sandbox_mount *ret)
 }
 
 struct head {
-    uint32_t network, role, program_bytes, argc, envc, mount_count;
+    uint32_t network, tier, role, program_bytes, argc, envc, mount_count;
     struct sandbox_limits limits;
 };
 
@@ -392,7 +397,8 @@ get_head(struct reader *reader, struct head *ret)
 {
     uint32_t tag = get_u32(reader);
 
-    ret->network = (uint32_t)get_integer(reader, 2);
+    ret->network = (uint32_t)get_integer(reader, 1);
+    ret->tier = (uint32_t)get_integer(reader, 1);
     ret->role = (uint32_t)get_integer(reader, 2);
     ret->limits.processes = get_u64(reader);
     ret->limits.open_files = get_u64(reader);
@@ -404,8 +410,9 @@ get_head(struct reader *reader, struct head *ret)
     ret->envc = get_u32(reader);
     ret->mount_count = get_u32(reader);
     return !reader->failed && tag == SPEC_TAG && ret->network <= SANDBOX_NETWORK_HOST &&
-           ret->role <= SANDBOX_ROLE_ZYGOTE && ret->argc <= SANDBOX_STRINGS_MAX &&
-           ret->envc <= SANDBOX_STRINGS_MAX && ret->mount_count <= SANDBOX_MOUNTS_MAX;
+           ret->tier <= SANDBOX_TIER_NESTED && ret->role <= SANDBOX_ROLE_ZYGOTE &&
+           ret->argc <= SANDBOX_STRINGS_MAX && ret->envc <= SANDBOX_STRINGS_MAX &&
+           ret->mount_count <= SANDBOX_MOUNTS_MAX;
 }
 
 /* READER is behind the head; MOUNTS and STRINGS have room for what the head announces. */
@@ -417,6 +424,7 @@ get_spec(struct reader *reader, const struct head *head, struct sandbox_mount *m
 
     *ret = (struct sandbox_spec){ .argv = argv,
                                   .env = env,
+                                  .tier = (enum sandbox_tier)head->tier,
                                   .network = (enum sandbox_network)head->network,
                                   .role = (enum sandbox_role)head->role,
                                   .limits = head->limits,

@@ -25,6 +25,11 @@
 
 struct error;
 
+enum sandbox_tier {
+    SANDBOX_TIER_FULL, /* namespaces, Landlock where there is any, seccomp */
+    SANDBOX_TIER_NESTED /* without namespaces and mounts: see nested.h */
+};
+
 enum sandbox_network {
     SANDBOX_NETWORK_NONE, /* an empty network namespace with loopback up */
     SANDBOX_NETWORK_HOST /* the host's network */
@@ -76,6 +81,7 @@ struct sandbox_spec {
     const char *const *env; /* NULL-terminated "NAME=value" */
     const char *directory; /* working directory inside */
     const char *hostname;
+    enum sandbox_tier tier;
     enum sandbox_network network;
     enum sandbox_role role;
     struct sandbox_limits limits;

@@ -212,8 +212,8 @@ static const struct sandbox_step build_rows[] = {
     { "user ids", step_user_ids, "an ordinary user's id inside as outside" },
 };
 
-static int
-step_init_descriptors(struct sandbox_work *work)
+int
+sandbox_init_descriptors(struct sandbox_work *work)
 {
     int high[SANDBOX_INIT_FD_COUNT];
     const int from[] = { work->fds[SANDBOX_CONTROL], work->status, work->signals,
@@ -238,8 +238,8 @@ step_init_descriptors(struct sandbox_work *work)
 }
 
 /* With ids of its own, init needs a capability to signal the runner. */
-static int
-step_init_privileges(struct sandbox_work *work)
+int
+sandbox_init_privileges(struct sandbox_work *work)
 {
     if (sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0) < 0 ||
         sys_capset(work->own_ids ? UINT64_C(1) << CAP_KILL : 0) < 0 ||
@@ -249,12 +249,14 @@ step_init_privileges(struct sandbox_work *work)
 }
 
 static const struct sandbox_step init_rows[] = {
-    { "init descriptors", step_init_descriptors, "init holds only its control socket" },
-    { "init privileges", step_init_privileges, "init cannot be read, and can only kill" },
+    { "init descriptors", sandbox_init_descriptors,
+      "init holds only its control socket" },
+    { "init privileges", sandbox_init_privileges,
+      "init cannot be read, and can only kill" },
 };
 
-static int
-step_wait_for_init(struct sandbox_work *work)
+int
+sandbox_confine_init(struct sandbox_work *work)
 {
     char go;
     ssize_t n;
@@ -278,7 +280,7 @@ static const struct sandbox_step confine_rows[] = {
     { "landlock", sandbox_confine_landlock, "a second wall behind the mounts" },
     { "descriptors", sandbox_confine_descriptors, "nothing open but 0 to 3" },
     { "limit", sandbox_confine_limits, "no fork bomb, no cores, no real-time" },
-    { "init", step_wait_for_init, "no user code before init is safe from it" },
+    { "init", sandbox_confine_init, "no user code before init is safe from it" },
     { "seccomp", sandbox_confine_seccomp, "only system calls on the list; last" },
 };
 

@@ -19,6 +19,12 @@
 #include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
 
+/* Of a block that no distribution hands out: a child's ids are the base + 2 * pid and the
+ * next. */
+#define SANDBOX_OWN_ID_BASE 0x70000000U
+
+struct sandbox_private;
+
 /* Plain data, copied into the child by the clone. */
 struct sandbox_work {
     const struct sandbox_spec *spec; /* borrowed; NULL in a shell, until it is used */
@@ -46,6 +52,7 @@ struct sandbox_work {
     int status; /* between runner and init, -1: not yet */
     int signals; /* init's signalfd, -1: not yet */
     mode_t umask; /* the spawner's */
+    struct sandbox_private *private; /* tier nested: borrowed; see nested.h */
     char object[CONTROL_STEP_BYTES]; /* what the step under way works on */
 };
 
@@ -82,6 +89,9 @@ bool sandbox_steps_apply(const struct sandbox_steps *steps, struct sandbox_work 
 void sandbox_failure_set(struct sandbox_failure *ret, int error, const char *step,
                          const char *object);
 
+/* True when this process has them all in effect; bits by the kernel's numbers. */
+bool sandbox_has_capabilities(uint64_t wanted);
+
 /* Remembers what a step works on, for the report. */
 void sandbox_work_object(struct sandbox_work *work, const char *object);
 
@@ -110,6 +120,13 @@ int sandbox_inside_content(struct sandbox_work *work, const char *content, int t
 /* Hides what is at PATH, if anything is. */
 int sandbox_inside_hide(struct sandbox_work *work, const char *path);
 
+/* The pipes of stdout and stderr become the runner's. */
+int sandbox_own_pipes(struct sandbox_work *work);
+
+/* Steps of init: steps.c. */
+int sandbox_init_descriptors(struct sandbox_work *work);
+int sandbox_init_privileges(struct sandbox_work *work);
+
 /* Steps of the runner: confine.c, landlock.c. */
 /* A zygote's own directory in /proc, which is made with it (root.c). */
 int sandbox_confine_proc(struct sandbox_work *work);
@@ -122,6 +139,11 @@ int sandbox_confine_landlock(struct sandbox_work *work);
 int sandbox_confine_descriptors(struct sandbox_work *work);
 int sandbox_confine_limits(struct sandbox_work *work);
 int sandbox_confine_seccomp(struct sandbox_work *work);
+int sandbox_confine_init(struct sandbox_work *work); /* waits for init's go */
+/* Those of confine_privileges, one by one. */
+int sandbox_drop_bounding_set(struct sandbox_work *work);
+int sandbox_lock_secure_bits(struct sandbox_work *work);
+int sandbox_drop_capabilities(struct sandbox_work *work);
 
 /* What pid 1 keeps after its steps. */
 enum sandbox_init_fd {
@@ -151,6 +173,10 @@ struct sandbox_order {
  * run user code; a runner that cannot must call sandbox_child_failed. When the status
  * socket closes (an exec does it), init takes the runner for started. */
 void sandbox_child_run(struct sandbox_work *work);
+/* As sandbox_child_run, once all is built. */
+void sandbox_init_run(struct sandbox_work *work);
+/* Tells it on the control socket CONTROL, and ends the process. */
+_Noreturn void sandbox_report_failure(int control, const struct sandbox_failure *failure);
 /* Takes the runner's steps and tells init; ends the process if one fails. */
 void sandbox_runner_confine(struct sandbox_work *work);
 _Noreturn void sandbox_child_failed(struct sandbox_work *work, int error,

@@ -31,6 +31,17 @@ sys_clone(uint64_t flags, int *ret_pidfd)
     return pid;
 }
 
+pid_t
+sys_clone_plain(int *ret_pidfd)
+{
+    int pidfd = -1;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &pidfd, 0, 0);
+
+    if (pid > 0)
+        *ret_pidfd = pidfd;
+    return pid;
+}
+
 int
 sys_unshare(int flags)
 {

@@ -26,6 +26,8 @@ struct sock_fprog;
 /* As fork, with FLAGS of clone3; libc's idea of the thread's id is stale in the child
  * until it forks. */
 pid_t sys_clone(uint64_t flags, int *ret_pidfd);
+/* As sys_clone without flags, where clone3 is refused. */
+pid_t sys_clone_plain(int *ret_pidfd);
 int sys_unshare(int flags);
 int sys_setns(int fd, int namespaces);
 

@@ -109,9 +109,12 @@ spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
     struct sandbox_shell shell;
     bool ahead = zygote != NULL && spec->network == SANDBOX_NETWORK_NONE;
     bool is_owner = getpid() == groups_owner; /* its forks would use the same names */
-    int r = sandbox_shell_create(&shell, spec->role, spec->network, zygote,
-                                 is_owner ? &groups : NULL, err);
+    int r;
 
+    if (spec->tier == SANDBOX_TIER_NESTED)
+        return sandbox_nested_spawn(spec, fds, is_owner ? &groups : NULL, ret, err);
+    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote,
+                             is_owner ? &groups : NULL, err);
     if (r == 0 && ahead)
         r = sandbox_shell_mount(&shell, spec, err);
     if (r == 0)

@@ -4,6 +4,7 @@
  *
  *     probe refused PORT NAME CANARY   each thing that must be refused, one "WHAT ERRNO"
  *     probe allowed                    each thing that programs need, likewise
+ *     probe nested PORT CANARY SOCKET PID   both, for the nested tier
  *     probe facts                      ids, rights, descriptors
  *     probe MODE ...                   see the table at the end
  */
@@ -95,6 +96,17 @@ mode_allowed(char **args)
 {
     (void)args;
     run_probes(&probe_needs);
+    return 0;
+}
+
+static int
+mode_nested(char **args)
+{
+    probe_host_port = args[0];
+    probe_canary = args[1];
+    probe_socket_path = args[2];
+    probe_victim = args[3];
+    run_probes(&probe_nested);
     return 0;
 }
 
@@ -238,6 +250,29 @@ mode_kill_all(char **args)
     return mode_stay(args);
 }
 
+/* Leaves what is hard to remove: a deep tree with closed folders, in the directory that
+ * the variable names. */
+static int
+mode_hide(char **args)
+{
+    const char *home = getenv(args[0]);
+
+    if (home == NULL || chdir(home) < 0)
+        return 1;
+    for (int i = 0; i < 2000; i++) {
+        if (mkdir("deep", 0700) < 0 || symlink("/usr", "deep/link") < 0 ||
+            probe_open("deep/file", O_WRONLY | O_CREAT) < 0 || chdir("deep") < 0)
+            return 1;
+        if (i % 100 == 99 &&
+            (mkdir("closed", 0700) < 0 ||
+             probe_open("closed/file", O_WRONLY | O_CREAT) < 0 || chmod("closed", 0) < 0))
+            return 1;
+    }
+    if (chmod(".", 0) < 0)
+        return 1;
+    return mode_stay(args);
+}
+
 static int
 mode_send(char **args)
 {
@@ -354,6 +389,7 @@ static const struct {
     int (*run)(char **args);
 } modes[] = {
     { "refused", 3, mode_refused }, { "allowed", 0, mode_allowed },
+    { "nested", 4, mode_nested },   { "hide", 1, mode_hide },
     { "facts", 0, mode_facts },     { "touch", 1, mode_touch },
     { "exit", 1, mode_exit },       { "stay", 0, mode_stay },
     { "signals", 0, mode_signals }, { "daemon", 0, mode_daemon },

@@ -30,6 +30,11 @@ extern const char *probe_host_port, *probe_host_name, *probe_canary;
 extern const struct probes probe_refusals; /* must be refused */
 extern const struct probes probe_needs; /* must work */
 
+/* More of what is outside, for the nested tier: a socket's path, a process. */
+extern const char *probe_socket_path, *probe_victim;
+
+extern const struct probes probe_nested; /* by name: refuse_, gap_, allow_, own_ */
+
 /* Opens (mode 0600) and closes. */
 long probe_open(const char *path, int flags);
 /* Makes and closes. */
