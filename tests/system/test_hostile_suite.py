@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.hostile import (
+    section_a,
     section_d,
 )
 from tests.sandbox.hostile.canaries import digests
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.cellwall
 
 WAYS = [f"{who}-{profile}" for who in ("root", "user") for profile in ("notebook", "agent")]
 SECTIONS = {
+    "A": section_a.PROGRAMS,
     "D": section_d.PROGRAMS,
 }
 SHARED_TREES = [

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
-SETTLE_S = 40.0  # for what must go; never reached when all is well
+SETTLED_S = 1.0  # without a change: the baseline
+SETTLE_S = 10.0  # for what must go; never reached when all is well
 
 
 def _stat(pid: int) -> tuple[int, str, int] | None:
@@ -41,12 +42,14 @@ def _marked(mark: bytes) -> set[int]:
     return found
 
 
-def cgroup_folders() -> frozenset[str]:
-    return frozenset(
-        os.path.join(folder, name)
-        for folder, names, _ in os.walk(CGROUPS)
-        for name in names
-        if "cellwall" in os.path.join(folder, name)
+def cgroup_folders(owners: list[int]) -> int:
+    """How many cgroups the processes OWNERS have made: those in their own folders."""
+    names = {f"cellwall-{pid}" for pid in owners}
+    return sum(
+        len(folders) + 1
+        for top, tops, _ in os.walk(CGROUPS)
+        for name in names.intersection(tops)
+        for _, folders, _ in os.walk(os.path.join(top, name))
     )
 
 
@@ -68,7 +71,6 @@ class Registrar:
         self.roots = roots
         self.folders = folders
         self.mark = mark.encode()
-        self.cgroups_before = cgroup_folders()
 
     def _tree(self) -> dict[int, tuple[int, str, int]]:
         stats = {}
@@ -94,7 +96,7 @@ class Registrar:
             temporary=frozenset(
                 str(path) for folder in self.folders for path in folder.rglob("*")
             ),
-            cgroups=len(cgroup_folders() - self.cgroups_before),
+            cgroups=cgroup_folders(hosts),
         )
 
     @staticmethod
@@ -108,11 +110,13 @@ class Registrar:
         return sum(memory_bytes(pid) for pid in self.roots)
 
     def settled(self) -> Census:
-        """The census, once two of them with nobody's end between them agree."""
-        before = self.take()
-        while (now := self.take()) != before:
-            before = now
-        return now
+        """The census, once it has been the same for a while: servers refill reserves."""
+        before, since = self.take(), time.monotonic()
+        while time.monotonic() - since < SETTLED_S:
+            time.sleep(0.02)
+            if (now := self.take()) != before:
+                before, since = now, time.monotonic()
+        return before
 
     def wait_until(self, wanted: Census) -> None:
         """Until all is as it was; AssertionError with what is not."""

@@ -21,6 +21,7 @@ class Expectation:
 
     loses = False
     interrupted = False
+    again = False
 
     def check(self, run: Run, way: Way) -> None:
         raise NotImplementedError
@@ -116,6 +117,7 @@ class Interrupted(Expectation):
     """An interrupt ends the cell, which said UNDER_WAY, and the state is kept."""
 
     also: Callable[[Run, Way], None] | None = None
+    again: bool = False  # a person may have to press twice
     interrupted = True
 
     def check(self, run: Run, way: Way) -> None:

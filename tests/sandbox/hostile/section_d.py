@@ -460,7 +460,7 @@ tell("aio", call, "io_setup", 1, ctypes.cast(params, ctypes.c_void_p))
 import subprocess, shutil
 if shutil.which("node"):
     done = subprocess.run(["node", "-e", "console.log(1 + 1)"], capture_output=True)
-    assert done.stdout == b"2\\n", done.stderr
+    assert b"2" in done.stdout, done.stderr
 """,
         Refused(dict.fromkeys(("setup", "enter", "register", "aio"), "ENOSYS")),
     ),
@@ -877,7 +877,7 @@ tell("settimeofday", call, "settimeofday", p, None)
 tell("clock_settime", call, "clock_settime", 0, p)
 tell("adjtimex", call, "adjtimex", ctypes.cast(ctypes.create_string_buffer(256), ctypes.c_void_p))
 tell("clock_adjtime", call, "clock_adjtime", 0, ctypes.cast(ctypes.create_string_buffer(256), ctypes.c_void_p))
-tell("offsets", lambda: open("/proc/self/timens_offsets", "w", buffering=1).write("1 1 0\n"))
+tell("offsets", lambda: open("/proc/self/timens_offsets", "w", buffering=1).write("1 1 0\\n"))
 tell_open("rtc", "/dev/rtc0", os.O_RDWR)
 assert time.time() >= before
 """,

@@ -37,8 +37,13 @@ LIMITS = {
     "disk": "32M",
     "tmp": "32M",
     "files": "512",
+    "disk-files": "3000",
+    "tmp-files": "3000",
     "output": "2M",
 }
+PID = "__import__('os').getpid()"
+FORKED_PID = 3  # of a runner that a zygote has forked
+STUCK_S = 6.0  # by then it is told that the code does not react
 SHORT_S = 3  # for programs that never end
 
 
@@ -79,6 +84,7 @@ class Way:
         self.kernel: KernelProcess | None = None
         self.neighbour = self.start_kernel()
         self.neighbour_client = self.ready(self.neighbour)
+        self.warm_up(self.neighbour_client)
         self.sentinel = secrets.token_hex(8)
         self.neighbour_client.execute(f"sentinel = {self.sentinel!r}")
         self.replace()
@@ -126,6 +132,15 @@ class Way:
             raise AssertionError(kernel.stderr()) from failure
         return client
 
+    def warm_up(self, client: Client) -> None:
+        """Until the interpreter is one like all that follow: a zygote's, if there is one.
+
+        The first wish of its kind is granted by exec, for its zygote is made then.
+        """
+        while self.server is not None and client.evaluate(PID) != FORKED_PID:
+            client.execute("import os; os._exit(0)", timeout=DEADLINE_S)
+        client.evaluate("1 + 1")
+
     def replace(self) -> None:
         """A fresh kernel for the programs, and the machine as it must be found again."""
         if self.kernel is not None:
@@ -133,7 +148,7 @@ class Way:
             self.kernel.close()
         self.kernel = self.start_kernel()
         self.client = self.ready(self.kernel)
-        self.client.evaluate("1 + 1")
+        self.warm_up(self.client)
         roots = [self.kernel.pid, self.neighbour.pid]
         roots += [self.server.pid] if self.server is not None else []
         folders = [self.folder / "tmp", self.folder / "run", self.folder / "home"]
@@ -143,6 +158,12 @@ class Way:
 
     def close(self) -> None:
         self.stack.close()
+
+    def lacks(self, limit: str) -> str | None:
+        """Why this way cannot hold LIMIT by a cgroup, or None."""
+        if self.baseline.cgroups > 0:
+            return None
+        return f"no cgroup holds {limit} here for this user"
 
     # --- programs ---------------------------------------------------------------------
 
@@ -181,8 +202,7 @@ class Way:
             said = self.client.until_text(UNDER_WAY, DEADLINE_S)
         self.neighbour_answers()
         if expect.interrupted:
-            self.client.send("control", "interrupt_request")
-            self.client.receive("control", DEADLINE_S)
+            self._interrupt(expect.again)
         run = self.client.finish(asked, DEADLINE_S)
         run.iopub[:0] = [m for m in said if m.parent_id == asked]
         expect.check(run, self)
@@ -193,6 +213,13 @@ class Way:
         assert self.client.evaluate("1 + 1") == 2
         self.inspect()
         return run
+
+    def _interrupt(self, again: bool) -> None:
+        """Once; and once more for each time that the cell is said not to react."""
+        while True:
+            self.client.request("interrupt_request", channel="control", timeout=DEADLINE_S)
+            if not again or self.client.shell.poll(STUCK_S * 1000):
+                return
 
     def end_interpreter(self) -> None:
         """A program may have left an interpreter that ends with the next cell."""
