@@ -19,6 +19,11 @@ _TABLE = (
 )
 
 
+# Read by libraries when they are loaded, so that they start no threads by themselves.
+_WITHOUT_THREADS = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # pyarrow's, which pandas imports
+}
+
 _MT19937_WORDS = 624
 
 
@@ -41,6 +46,12 @@ def open_fds() -> set[int]:
             continue  # the one of listdir itself
         found.add(int(name))
     return found
+
+
+def ask_for_no_threads() -> None:
+    """Before anything is imported; forks get variables of their own."""
+    for name, value in _WITHOUT_THREADS.items():
+        os.environ.setdefault(name, value)
 
 
 def is_there(name: str) -> bool:

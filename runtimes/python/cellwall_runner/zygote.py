@@ -44,6 +44,7 @@ def _preload(kernel: Kernel, left_out: list[Any]) -> list[str]:
     def run_cell(code: str) -> None:
         rehearsal.play(kernel, [rehearsal.cell(code)])
 
+    preload.ask_for_no_threads()
     for name in filter(preload.is_there, wanted):
         try:
             why = preload.load(name, run_cell)
