@@ -36,6 +36,7 @@ struct child {
     int init_pidfd; /* owned; -1: not born yet */
     int runner_pidfd; /* owned; -1: not known */
     struct meter *meter; /* owned; NULL: not born yet */
+    uint64_t memory_limit_bytes;
     struct loop_source *control_source; /* owned */
     struct loop_source *init_source; /* owned */
     const struct child_observer *observer; /* borrowed */
@@ -140,7 +141,13 @@ on_spawned(struct spawner_child *born, const struct error *err, void *arg)
     child->order = NULL;
     if (born == NULL)
         return tell_gone(child, err);
-    r = meter_create(&child->meter, child->loop, &born->group, on_full, child);
+    r = meter_create(&child->meter, child->loop,
+                     &(struct meter_subject){
+                         .group = &born->group,
+                         .init_pidfd = born->init_pidfd,
+                         .memory_limit_bytes = child->memory_limit_bytes,
+                     },
+                     on_full, child);
     if (r < 0)
         return r; /* the fds are the spawner's to close */
     fds = take_fds(child, born);
@@ -170,6 +177,7 @@ child_create(struct child **ret, struct loop *loop, struct spawner *spawner,
         .control = -1,
         .init_pidfd = -1,
         .runner_pidfd = -1,
+        .memory_limit_bytes = wish->spec->limits.memory_bytes,
         .observer = observer,
         .arg = arg,
     };
@@ -242,6 +250,12 @@ child_kill(struct child *child)
         return;
     }
     command(child, (struct control_command){ .kind = CONTROL_KILL_ALL });
+}
+
+void
+child_hurry(struct child *child)
+{
+    meter_hurry(child->meter);
 }
 
 struct meter_reading

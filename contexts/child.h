@@ -54,6 +54,9 @@ void child_interrupt(struct child *child);
  * gone at once. */
 void child_kill(struct child *child);
 
+/* As meter_hurry. */
+void child_hurry(struct child *child);
+
 /* What it has used so far. */
 struct meter_reading child_read_meter(const struct child *child);
 

@@ -78,6 +78,7 @@ run(struct context *ctx, struct request *request)
     if (r == 0)
         r = ctx->observer->on_started(request->number, ctx->run.execution_count,
                                       ctx->arg);
+    child_hurry(ctx->child);
     if (r == 0 && ctx->run.timeout_ms > 0)
         arm_ms(ctx->limit, ctx->run.timeout_ms);
     return r;

@@ -16,16 +16,26 @@
 #include <unistd.h>
 
 #include "contexts/loop.h"
+#include "contexts/processes.h"
 #include "contexts/sandbox/cgroup.h"
 #include "protocol/cleanup.h"
 
 #define FILE_BYTES 1024
+#define LOOK_US 100000 /* between two looks at processes that begin to run */
+#define LOOK_US_MAX 3200000 /* ... that do nothing */
+#define CHANGE_BYTES (1024 * 1024)
+#define PROCESSES_MAX 4096
 
 struct meter {
     struct cgroup group; /* owned */
     int events; /* owned: memory.oom_control or memory.events; -1: none */
     int notice; /* owned: version 1, an eventfd; -1: none */
     struct loop_source *source; /* owned */
+    struct loop_timer *look; /* owned; NULL: there is a group, or no limit */
+    uint64_t look_us;
+    uint64_t seen_bytes, seen_peak_bytes; /* by the looks */
+    uint64_t limit_bytes;
+    int init_pidfd; /* borrowed */
     meter_full_fn *fn;
     void *arg;
 };
@@ -115,24 +125,64 @@ watch(struct meter *meter, struct loop *loop)
     return 0;
 }
 
+/* Forks share what they have not written: the exact sum decides. */
+static int
+on_look(void *arg)
+{
+    struct meter *meter = arg;
+    static int pids[PROCESSES_MAX]; /* one thread */
+    size_t count =
+        processes_tree(processes_of_pidfd(meter->init_pidfd), pids, PROCESSES_MAX);
+    uint64_t sum = processes_memory(pids, count, false);
+    bool changed =
+        sum > meter->seen_bytes + CHANGE_BYTES || sum + CHANGE_BYTES < meter->seen_bytes;
+
+    meter->seen_bytes = sum;
+    if (sum > meter->limit_bytes)
+        sum = processes_memory(pids, count, true);
+    if (sum > meter->seen_peak_bytes)
+        meter->seen_peak_bytes = sum;
+    meter->look_us = changed ? LOOK_US : 2 * meter->look_us;
+    if (meter->look_us > LOOK_US_MAX)
+        meter->look_us = LOOK_US_MAX;
+    loop_timer_arm(meter->look, meter->look_us);
+    return sum > meter->limit_bytes ? meter->fn(meter->arg) : 0;
+}
+
+void
+meter_hurry(struct meter *meter)
+{
+    if (meter == NULL || meter->look == NULL)
+        return;
+    meter->look_us = LOOK_US;
+    loop_timer_arm(meter->look, meter->look_us);
+}
+
 int
-meter_create(struct meter **ret, struct loop *loop, struct cgroup *group,
+meter_create(struct meter **ret, struct loop *loop, const struct meter_subject *subject,
              meter_full_fn *fn, void *arg)
 {
     CLEANUP(meter_destroyp) struct meter *meter = malloc(sizeof *meter);
     int r;
 
     if (meter == NULL) {
-        cgroup_fini(group);
+        cgroup_fini(subject->group);
         return -ENOMEM;
     }
-    *meter = (struct meter){
-        .group = *group, .events = -1, .notice = -1, .fn = fn, .arg = arg
-    };
-    group->count = 0;
+    *meter = (struct meter){ .group = *subject->group,
+                             .events = -1,
+                             .notice = -1,
+                             .limit_bytes = subject->memory_limit_bytes,
+                             .init_pidfd = subject->init_pidfd,
+                             .fn = fn,
+                             .arg = arg };
+    subject->group->count = 0;
     r = watch(meter, loop);
+    if (r == 0 && meter->events < 0 && meter->limit_bytes > 0)
+        r = loop_add_timer(&meter->look, loop, on_look, meter);
     if (r < 0)
         return r;
+    meter_hurry(meter);
     *ret = meter;
     meter = NULL;
     return 0;
@@ -144,6 +194,7 @@ meter_destroy(struct meter *meter)
     if (meter == NULL)
         return;
     loop_source_destroy(meter->source);
+    loop_timer_destroy(meter->look);
     close_fdp(&meter->notice);
     close_fdp(&meter->events);
     cgroup_fini(&meter->group);
@@ -160,6 +211,7 @@ meter_read(const struct meter *meter)
     if (meter == NULL)
         return reading;
     reading.memory_kills = kills(meter);
+    reading.memory_peak_bytes = meter->seen_peak_bytes;
     for (size_t i = 0; i < meter->group.count; i++)
         for (size_t j = 0; j < N_ELEMENTS(peaks); j++) {
             CLEANUP(close_fdp)

@@ -87,3 +87,31 @@ processes_tree(int root, int *ret, size_t max)
         count = children_of(ret[i], ret, count, max);
     return count;
 }
+
+static uint64_t
+memory_of(int pid, const char *name, const char *row)
+{
+    CLEANUP(fclosep) FILE *file = NULL;
+    char path[64], line[256];
+    uint64_t kib = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    file = fopen(path, "re");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, row, strlen(row)) == 0) {
+            kib = strtoull(line + strlen(row), NULL, 10);
+            break;
+        }
+    return kib * 1024;
+}
+
+uint64_t
+processes_memory(const int *pids, size_t count, bool exact)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++)
+        sum += exact ? memory_of(pids[i], "smaps_rollup", "Pss:")
+                     : memory_of(pids[i], "status", "RssAnon:");
+    return sum;
+}
