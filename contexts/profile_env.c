@@ -176,6 +176,24 @@ profile_variables_can_wait(const struct context_options *options)
     return true;
 }
 
+/* Numeric libraries make threads by the processors that they may be put on. */
+static int
+set_threads(struct profile *profile, const struct sandbox_limits *limits)
+{
+    static const char *const names[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+                                         "MKL_NUM_THREADS", "NUMEXPR_MAX_THREADS" };
+    unsigned count = profile_processors(limits);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && count > 0 && i < N_ELEMENTS(names); i++) {
+        char *variable = NULL;
+        int n = asprintf(&variable, "%s=%u", names[i], count);
+
+        r = set_variable(profile, n < 0 ? NULL : variable, NULL);
+    }
+    return r;
+}
+
 int
 profile_add_variables(struct profile *profile, const struct context_options *options,
                       struct error *err)
@@ -188,6 +206,8 @@ profile_add_variables(struct profile *profile, const struct context_options *opt
     }
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(fixed); i++)
         r = copy_variable(profile, fixed[i], err);
+    if (r == 0)
+        r = set_threads(profile, &options->limits.sandbox);
     if (r == 0)
         r = set_path(profile);
     if (r == 0)

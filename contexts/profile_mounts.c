@@ -615,6 +615,10 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
     if ((r = add_system(profile, options, err)) != 0 ||
         (r = add_accounts(profile, err)) != 0)
         return r;
+    if (!profile->is_zygote)
+        r = profile_add_view(profile, &options->limits.sandbox, err);
+    if (r != 0)
+        return r;
     if (!has_home) {
         r = add_font_lists(profile, err);
         if (r == 0)

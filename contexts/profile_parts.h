@@ -66,6 +66,13 @@ int profile_add_mounts(struct profile *profile, const struct context_options *op
 int profile_add_variables(struct profile *profile, const struct context_options *options,
                           struct error *err);
 
+/* Makes up the files that tell of processors and memory, to agree with LIMITS. */
+int profile_add_view(struct profile *profile, const struct sandbox_limits *limits,
+                     struct error *err);
+
+/* How many processors LIMITS leaves; 0: all. */
+unsigned profile_processors(const struct sandbox_limits *limits);
+
 /* True when the context's own variables can be given to a process that runs already. */
 bool profile_variables_can_wait(const struct context_options *options);
 
