@@ -17,7 +17,12 @@ import pytest
 
 from tests.sandbox.hostile import (
     section_a,
+    section_b,
+    section_c,
     section_d,
+    section_e,
+    section_f,
+    section_g,
 )
 from tests.sandbox.hostile.canaries import digests
 from tests.sandbox.hostile.program import Program
@@ -29,7 +34,12 @@ pytestmark = pytest.mark.cellwall
 WAYS = [f"{who}-{profile}" for who in ("root", "user") for profile in ("notebook", "agent")]
 SECTIONS = {
     "A": section_a.PROGRAMS,
+    "B": section_b.PROGRAMS,
+    "C": section_c.PROGRAMS,
     "D": section_d.PROGRAMS,
+    "E": section_e.PROGRAMS,
+    "F": section_f.PROGRAMS,
+    "G": section_g.PROGRAMS,
 }
 SHARED_TREES = [
     str(BINARY),
@@ -63,6 +73,26 @@ def way(request: pytest.FixtureRequest, kernelspecs: Path) -> Iterator[Way]:
     way.close()
 
 
+class Limits:
+    """The programs that never end: they wait for their limit of time together."""
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        self.outcomes: dict[str, BaseException | None] | None = None
+
+    def check(self, program: Program) -> None:
+        if self.outcomes is None:
+            programs = [p for ps in SECTIONS.values() for p in ps if p.never_ends]
+            self.outcomes = self.way.run_to_limits(programs)
+        if (failure := self.outcomes[program.name]) is not None:
+            raise failure
+
+
+@pytest.fixture(scope="module")
+def way_at_its_limits(way: Way) -> Limits:
+    return Limits(way)
+
+
 ALL = [
     pytest.param(program, id=f"{section}{program.row}-{program.name}")
     for section, programs in SECTIONS.items()
@@ -71,9 +101,14 @@ ALL = [
 
 
 @pytest.mark.parametrize("program", ALL)
-def test_program_is_contained(way: Way, program: Program) -> None:
+def test_program_is_contained(
+    way: Way, way_at_its_limits: Limits, program: Program
+) -> None:
     if way.profile not in program.profiles:
         pytest.skip(f"not for the profile {way.profile}")
     if program.needs is not None and (lacking := program.needs(way)) is not None:
         pytest.skip(lacking)
-    way.run(program)
+    if program.never_ends:
+        way_at_its_limits.check(program)
+    else:
+        way.run(program)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.system.rawclient import Run
@@ -97,6 +97,7 @@ class Lost(Expectation):
     kinds: str
     signal: int | None = None
     names: str | None = None
+    interrupted: bool = False  # it ends by what it does when it is interrupted
     loses = True
 
     def check(self, run: Run, way: Way) -> None:
@@ -170,7 +171,6 @@ class Program:
     needs: Callable[[Way], str | None] | None = None
     profiles: tuple[str, ...] = ("notebook", "agent")
     never_ends: bool = False  # runs until its time limit, in a kernel of its own
-    clean_up: Callable[[Way], None] | None = field(default=None)
 
     def expectation(self, way: Way) -> Expectation:
         return self.expect if isinstance(self.expect, Expectation) else self.expect(way)

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 MIB = 1024 * 1024
 OUTPUT_MAX = 3 * MIB  # the limit, and what is said about the rest
 
-# Whatever a runner says that a runner would not, it may only harm itself.
-FORGED = AnyOf(Says(), Raises("OSError BlockingIOError"), Lost("protocol crashed killed"))
-
-
 def is_cut(run: Run, way: Way) -> None:
     assert len(run.output()) < OUTPUT_MAX
     assert run.reply is not None
@@ -37,22 +33,32 @@ def is_small(run: Run, way: Way) -> None:
     assert len(run.output()) < OUTPUT_MAX
 
 
-def came_once(run: Run, way: Way) -> None:
-    """What was forged was no reply: ours is the only one, and its content is ours."""
-    assert run.content["status"] == "ok"
-    assert run.content["user_expressions"] == {}
-    assert run.stream().endswith("the end\n")
-
-
 def has_few_messages(run: Run, way: Way) -> None:
     assert len(run.iopub) < 2000, len(run.iopub)
 
 
+# FRAME forges packets, each field at will; FAIR says what it likes with all that makes
+# a frame valid: order, markers, nonce.
 FRAME = """
 import struct
-fd = channel()
-s = socket.socket(fileno=os.dup(fd))
+s = socket.socket(fileno=os.dup(channel()))
 s.setblocking(False)
+def packet(kind, number, content=b"", size=None, sequence=1, buffers=0, metadata=0):
+    size = len(content) if size is None else size
+    return struct.pack("<BBHIQQIIIIII", 1, kind, 0, 0, number, sequence, 0, 0, metadata, size,
+                       buffers, 0) + content
+def forge(*args, **kw):
+    try:
+        s.send(packet(*args, **kw))
+    except OSError as e:
+        return e.errno != errno.EPIPE
+    return True
+"""
+FAIR = """
+import _cellwall
+def number():
+    requests = sys.modules["cellwall_runner.requests"]
+    return requests.current().number
 """
 
 PROGRAMS = [
@@ -67,7 +73,7 @@ PROGRAMS = [
         21,
         "flood-of-a-child",
         "has a child print as fast as it can",
-        'import subprocess\nsubprocess.run("head -c 60000000 /dev/zero | tr \\\\\\\\0 x; echo; echo the end", shell=True)',
+'import subprocess\nsubprocess.run("yes | head -c 60000000; echo the end", shell=True)',
         Says("the end", also=is_cut),
     ),
     Program(
@@ -185,19 +191,14 @@ print("the end")
         27,
         "json-forged",
         "sends frames with deep, double and broken JSON past the interpreter's checks",
-        FRAME
+        FAIR
         + """
 for body in (b"[" * 100_000, b"{" + b'"a":1,' * 1000 + b'"a":2}', b'{"name":"stdout","text":NaN}',
-             b'{"a":' + b"9" * 100_000 + b"}", b'"\\xff\\xfe"', b"{}x", b"", b'{"\\\\ud800":1}'):
-    for kind in range(1, 24):
-        head = struct.pack("<BBHQIHH", 1, kind, 0, 1, len(body), 0, 0)
-        try:
-            s.send(head + body)
-        except OSError:
-            break
-print("the end")
+             b'{"a":' + b"9" * 4000 + b"}", b'{"\\ud800":1}', b"{}x", b"", b'"\\xff\\xfe"'):
+    for kind in (_cellwall.DISPLAY_DATA, _cellwall.ERROR, _cellwall.CLEAR_OUTPUT):
+        tell("json", _cellwall.send, kind, number(), body)
 """,
-        FORGED,
+        AnyOf(Says(r"^(json (ValueError|done)\n)+$"), Lost("protocol", names="ProtocolError")),
         unclean=True,
     ),
     Program(
@@ -246,21 +247,66 @@ sys.stdout = sys.stderr = None
     Program(
         30,
         "forge-replies",
-        "answers its own request, and others', in the interpreter's name",
+        "answers its own request and others' by packets that it finds on its channel's descriptor",
         FRAME
         + """
 body = b'{"status":"ok","execution_count":999,"payload":[],"user_expressions":{"forged":1}}'
-for kind in range(0, 40):
+for kind in range(40):
     for number in (0, 1, 2, 3, 1 << 40, (1 << 64) - 1):
-        head = struct.pack("<BBHQIHH", 1, kind, 0, number, len(body), 0, 0)
-        for packet in (head + body, head.ljust(48, b"\\0") + body):
-            try:
-                s.send(packet)
-            except OSError:
-                pass
+        for sequence in (0, 1, 2, 1 << 63):
+            forge(kind, number, body, sequence=sequence)
+print("the end")
+time.sleep(1000)
+""",
+        Lost("protocol", names="ProtocolError"),
+    ),
+    Program(
+        30,
+        "forge-its-own-reply",
+        "answers its own request twice: it may fool nobody but itself",
+        FAIR
+        + """
+body = b'{"status":"ok","execution_count":7,"payload":[],"user_expressions":{"forged":1}}'
+_cellwall.send(_cellwall.REPLY, number(), body)
+""",
+        AnyOf(Says(), Lost("protocol")),
+        unclean=True,
+    ),
+    Program(
+        30,
+        "forge-the-replies-of-others",
+        "answers requests that are not its own, or not yet there",
+        FAIR
+        + """
+for other in (number() + 1, 0, (1 << 64) - 1, number() - 1):
+    _cellwall.send(_cellwall.REPLY, other, b'{"status":"ok"}')
+time.sleep(1000)
+""",
+        Lost("protocol", names="ProtocolError"),
+    ),
+    Program(
+        30,
+        "say-hello-again",
+        "introduces itself once more, as another runtime",
+        FAIR
+        + """
+_cellwall.send(_cellwall.HELLO, 0, b'{"frame_version":2,"build":"","banner":"other"}')
+time.sleep(1000)
+""",
+        Lost("protocol", names="ProtocolError"),
+    ),
+    Program(
+        30,
+        "speak-of-nobody",
+        "sends outputs of requests that never were",
+        FAIR
+        + """
+for other in (0, 1 << 40, number() + 5):
+    _cellwall.send(_cellwall.DISPLAY_DATA, other, b'{"data":{},"metadata":{},"transient":{}}')
+    _cellwall.stream(other, False, b"of nobody")
 print("the end")
 """,
-        AnyOf(Says("the end", also=came_once), Lost("protocol crashed killed")),
+        AnyOf(Says("the end"), Lost("protocol")),
         unclean=True,
     ),
     Program(
@@ -289,16 +335,15 @@ time.sleep(1000)
     Program(
         32,
         "half-a-frame",
-        "sends the head of a frame whose rest never comes, and waits",
+        "sends the head of a frame whose rest never comes",
         FRAME
         + """
-s.send(struct.pack("<BBHQI", 1, 10, 0, 1, 1 << 20))
-print("under way", flush=True)
+forge(13, 1, size=1 << 20)
 while True:
-    time.sleep(0.01)
+    time.sleep(1000)
 """,
-        AnyOf(Lost("protocol crashed killed")),
-        unclean=True,
+        Lost("timeout", names="TimeLimit"),
+        never_ends=True,
     ),
     Program(
         33,
@@ -307,16 +352,12 @@ while True:
         FRAME
         + """
 for size in (0xffffffff, 0x7fffffff, 0x80000000, 1 << 28):
-    for count in (0, 1, 0xffff):
-        for kind in range(1, 24):
-            try:
-                s.send(struct.pack("<BBHQIHH", 1, kind, 0, 1, size, count, count) + b"\\xff" * 64)
-            except OSError:
-                pass
-print("the end")
+    for count in (0, 1, 0xffff, 0xffffffff):
+        for kind in range(24):
+            forge(kind, 1, b"\\xff" * 64, size=size, buffers=count, metadata=size)
+time.sleep(1000)
 """,
-        FORGED,
-        unclean=True,
+        Lost("protocol", names="ProtocolError"),
     ),
     Program(
         34,
@@ -402,20 +443,24 @@ print("the end")
         "sends replies and results that nobody asked for",
         FRAME
         + """
-body = b"{}"
-sent = 0
 for i in range(50_000):
-    try:
-        s.send(struct.pack("<BBHQIHH", 1, i % 24, 0, i, len(body), 0, 0) + body)
-        sent += 1
-    except BlockingIOError:
-        time.sleep(0.0001)
-    except OSError:
+    if not forge(i % 24, i, b"{}", sequence=i):
         break
-print("the end")
+time.sleep(1000)
 """,
-        FORGED,
-        unclean=True,
+        Lost("protocol", names="ProtocolError"),
+    ),
+    Program(
+        38,
+        "flood-of-displays",
+        "displays without end, faster than anybody reads",
+        """
+from IPython.display import display
+print("under way", flush=True)
+while True:
+    display({"text/plain": "x" * 10_000}, raw=True)
+""",
+        Interrupted(),
     ),
     Program(
         39,

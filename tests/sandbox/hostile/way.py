@@ -214,6 +214,32 @@ class Way:
         self.inspect()
         return run
 
+    def run_to_limits(self, programs: list[Program]) -> dict[str, BaseException | None]:
+        """Runs PROGRAMS at the same time until their time is up; what came of each."""
+        started = []
+        for program in programs:
+            kernel = self.start_kernel(time=str(SHORT_S))
+            client = self.ready(kernel)
+            self.warm_up(client)
+            asked = client.start(cell(program.code, self.facts()))
+            started.append((program, kernel, client, asked))
+        outcomes: dict[str, BaseException | None] = {}
+        for program, kernel, client, asked in started:
+            try:
+                self.neighbour_answers()
+                run = client.finish(asked, DEADLINE_S)
+                program.expectation(self).check(run, self)
+                assert client.evaluate("1 + 1") == 2
+                assert kernel.alive()
+                outcomes[program.name] = None
+            except AssertionError as failure:
+                outcomes[program.name] = failure
+        for _, kernel, client, _ in started:
+            client.close()
+            kernel.close()
+        self.inspect()
+        return outcomes
+
     def _interrupt(self, again: bool) -> None:
         """Once; and once more for each time that the cell is said not to react."""
         while True:
