@@ -101,6 +101,12 @@ close_groups(void)
         cgroups_close(&groups);
 }
 
+bool
+box_has_groups(void)
+{
+    return groups.count > 0;
+}
+
 /* As the launcher does it: with a zygote by a shell that was made ahead. */
 static int
 spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],

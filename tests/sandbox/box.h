@@ -116,5 +116,7 @@ void box_remove_workspace(const char *path);
  * made. Returns 0, or the status to exit with, after having said why. */
 int box_become(int argc, char **argv);
 bool box_is_user(void);
+/* True when sandboxes have control groups. */
+bool box_has_groups(void);
 
 #endif

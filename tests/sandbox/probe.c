@@ -302,6 +302,19 @@ mode_fill(char **args)
     return 0;
 }
 
+/* Touches so many MiB. */
+static int
+mode_eat(char **args)
+{
+    size_t bytes = (size_t)atoi(args[0]) << 20;
+    char *memory = malloc(bytes);
+
+    if (memory == NULL)
+        return 1;
+    memset(memory, 1, bytes);
+    return memory[bytes / 2] != 1;
+}
+
 static int
 mode_files(char **args)
 {
@@ -395,9 +408,10 @@ static const struct {
     { "signals", 0, mode_signals }, { "daemon", 0, mode_daemon },
     { "bomb", 0, mode_bomb },       { "kill-all", 0, mode_kill_all },
     { "send", 1, mode_send },       { "run", 1, mode_run },
-    { "fill", 1, mode_fill },       { "files", 1, mode_files },
-    { "cat", 1, mode_cat },         { "list", 1, mode_list },
-    { "owner", 1, mode_owner },     { "others", 0, mode_others },
+    { "fill", 1, mode_fill },       { "eat", 1, mode_eat },
+    { "files", 1, mode_files },     { "cat", 1, mode_cat },
+    { "list", 1, mode_list },       { "owner", 1, mode_owner },
+    { "others", 0, mode_others },
 };
 
 int
