@@ -8,6 +8,7 @@
 #include "kernel/command.h"
 #include "kernel/file.h"
 #include "kernel/kernelspec.h"
+#include "kernel/limits.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
 #include "protocol/cleanup.h"
@@ -17,6 +18,8 @@ struct install {
     struct option_list runtimes;
     const char *python;
     const char *network;
+    const char *profile;
+    const char *limits;
     const char *prefix;
     bool user, sys_prefix;
 };
@@ -31,6 +34,12 @@ static const struct option_spec options[] = {
       "own, looked up in PATH." },
     { "network", 0, OPTION_CHOICE, NULL, "none|host", offsetof(struct install, network),
       "Whether code in the sandbox sees the host's network. The default is none." },
+    { "profile", 0, OPTION_CHOICE, NULL, "notebook|agent",
+      offsetof(struct install, profile),
+      "What the kernel sees and may use: see \"cellwall kernel --help\"." },
+    { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct install, limits),
+      "Other limits than the profile's, such as memory=4G,cpus=2: see \"cellwall kernel\n"
+      "--help\"." },
     { "user", 0, OPTION_FLAG, NULL, NULL, offsetof(struct install, user),
       "Install for this user, in Jupyter's data folder. This is the default." },
     { "prefix", 0, OPTION_TEXT, "DIR", NULL, offsetof(struct install, prefix),
@@ -67,10 +76,19 @@ install_one(const struct install *install, const char *name, struct error *err)
     struct runtime *runtime = NULL;
     CLEANUP(environment_destroyp) struct environment *environment = NULL;
     struct kernelspec spec = { .network = install->network,
+                               .profile = install->profile,
+                               .limits = install->limits,
                                .runtimes = getenv("CELLWALL_RUNTIMES") };
     char runtimes[PATH_MAX], program[PATH_MAX], kernels[PATH_MAX], path[PATH_MAX];
     int r;
 
+    if (install->limits != NULL) {
+        struct context_limits limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK);
+
+        r = limits_parse(&limits, install->limits, err);
+        if (r != 0)
+            return r < 0 ? r : error_wrap(err, FILE_E_FAILED, "--limits");
+    }
     r = file_runtimes(runtimes, err);
     if (r == 0)
         r = file_executable(program, err);
@@ -126,6 +144,7 @@ const struct command command_install_kernelspec = {
     .summary = "make Jupyter show a Cellwall kernel",
     .synopsis =
         "[--runtime NAME]... [--python PATH] [--network none|host]\n"
+        "                                  [--profile notebook|agent] [--limits LIST]\n"
         "                                  [--user | --prefix DIR | --sys-prefix]",
     .description =
         "      Writes a kernelspec named cellwall-NAME for each runtime, so that "

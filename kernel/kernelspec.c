@@ -31,6 +31,14 @@ make_argv(const struct kernelspec *spec)
         json_array_append_new(argv, json_string("--python"));
         json_array_append_new(argv, json_string(spec->environment->interpreter));
     }
+    if (spec->profile != NULL) {
+        json_array_append_new(argv, json_string("--profile"));
+        json_array_append_new(argv, json_string(spec->profile));
+    }
+    if (spec->limits != NULL) {
+        json_array_append_new(argv, json_string("--limits"));
+        json_array_append_new(argv, json_string(spec->limits));
+    }
     return argv;
 }
 
