@@ -5,6 +5,7 @@
  *     probe refused PORT NAME CANARY   each thing that must be refused, one "WHAT ERRNO"
  *     probe allowed                    each thing that programs need, likewise
  *     probe nested PORT CANARY SOCKET PID   both, for the nested tier
+ *     probe calls                      each refused system call, likewise
  *     probe facts                      ids, rights, descriptors
  *     probe MODE ...                   see the table at the end
  */
@@ -107,6 +108,14 @@ mode_nested(char **args)
     probe_socket_path = args[2];
     probe_victim = args[3];
     run_probes(&probe_nested);
+    return 0;
+}
+
+static int
+mode_calls(char **args)
+{
+    (void)args;
+    probe_run_calls();
     return 0;
 }
 
@@ -411,7 +420,7 @@ static const struct {
     { "fill", 1, mode_fill },       { "eat", 1, mode_eat },
     { "files", 1, mode_files },     { "cat", 1, mode_cat },
     { "list", 1, mode_list },       { "owner", 1, mode_owner },
-    { "others", 0, mode_others },
+    { "others", 0, mode_others },   { "calls", 0, mode_calls },
 };
 
 int

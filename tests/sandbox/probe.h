@@ -35,6 +35,9 @@ extern const char *probe_socket_path, *probe_victim;
 
 extern const struct probes probe_nested; /* by name: refuse_, gap_, allow_, own_ */
 
+/* Tries the system calls of calls.def and prints what each answers. */
+void probe_run_calls(void);
+
 /* Opens (mode 0600) and closes. */
 long probe_open(const char *path, int flags);
 /* Makes and closes. */
