@@ -13,6 +13,7 @@
 #include "contexts/output.h"
 #include "contexts/profile.h"
 #include "contexts/spawner.h"
+#include "contexts/tier.h"
 #include "contexts/transcript.h"
 #include "protocol/cleanup.h"
 
@@ -248,6 +249,7 @@ context_create(struct context **ret, struct loop *loop,
         .loop = loop,
         .spawner = options->spawner,
         .runtime = options->runtime,
+        .tier = options->tier,
         .observer = options->observer,
         .arg = options->arg,
         .die_with_child = options->die_with_child,
@@ -280,6 +282,7 @@ context_destroy(struct context *ctx)
 {
     if (ctx == NULL)
         return;
+    tier_probe_cancel(ctx->tier_probe);
     child_destroy(ctx->child);
     output_destroy(ctx->output);
     transcript_destroy(ctx->transcript);

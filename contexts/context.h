@@ -146,6 +146,7 @@ struct context_options {
                     interpreter's prefix and what else it needs. copied */
     const char *session; /* name of the notebook's session, for the runner; or NULL.
                             copied */
+    enum sandbox_tier tier; /* the weakest that will do */
     enum sandbox_network network;
     struct context_limits limits;
     bool die_with_child; /* CONTEXT_DEAD instead of a fresh interpreter */
@@ -213,6 +214,10 @@ void context_pause_output(struct context *ctx, bool paused);
 enum context_state context_state(const struct context *ctx);
 uint64_t context_epoch(const struct context *ctx); /* 1, 2, ... */
 uint32_t context_execution_count(const struct context *ctx); /* of the last stored run */
+
+/* In which tier it is, or is being started. *RET_MISSING (borrowed): what the machine
+ * lacks for a better one. */
+enum sandbox_tier context_tier(const struct context *ctx, const char **ret_missing);
 
 /* What the runner said of itself in this epoch: a JSON object; empty before. Borrowed. */
 struct slice context_hello(const struct context *ctx);

@@ -337,6 +337,8 @@ context_lose(struct context *ctx)
     struct buffer tail;
     int r;
 
+    if (context_asks_tier(ctx))
+        return 0;
     ctx->dying = true;
     loop_timer_disarm(ctx->ladder);
     loop_timer_disarm(ctx->limit);

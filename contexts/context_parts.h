@@ -4,7 +4,8 @@
  *
  * context.c has the interface and the table of states x events; context_start.c brings an
  * interpreter up, context_run.c runs requests, context_frames.c judges what the runner
- * sends, context_end.c brings an interpreter to its end.
+ * sends, context_end.c brings an interpreter to its end, context_tier.c finds another
+ * kind of sandbox.
  *
  * Everything happens from callbacks of the loop, one event after the other: the public
  * functions only note what is wanted and arm a timer, so an observer may call them.
@@ -31,6 +32,7 @@ struct output;
 struct output_fds;
 struct output_observer;
 struct profile;
+struct tier_probe;
 struct transcript;
 
 enum context_event {
@@ -98,6 +100,11 @@ struct context {
     bool paused;
     bool ended; /* for good */
     int failure; /* our own, from a function that could not return it */
+
+    enum sandbox_tier tier; /* that is accepted */
+    bool tier_asked; /* what the machine gives: once */
+    struct tier_probe *tier_probe; /* owned; NULL: none is under way */
+    char tier_text[CONTEXT_TEXT_BYTES]; /* what is missing, or the whole refusal */
 
     /* The interpreter there is. */
     struct child *child; /* owned; NULL: none */
@@ -167,6 +174,9 @@ extern const struct output_observer context_output_observer;
 /* PROTOCOL: what the runner sent ends it. Always > 0. */
 __attribute__((format(printf, 2, 3))) int context_violated(struct context *ctx,
                                                            const char *format, ...);
+
+/* context_tier.c. True: a failed start is looked into, and is no loss yet. */
+bool context_asks_tier(struct context *ctx);
 
 /* context_end.c: actions, and callbacks of the child */
 int context_lose(struct context *ctx);

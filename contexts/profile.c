@@ -327,6 +327,15 @@ profile_destroy(struct profile *profile)
     free(profile);
 }
 
+void
+profile_set_nested(struct profile *profile, struct slice program)
+{
+    profile_destroy(profile->zygote);
+    profile->zygote = NULL;
+    profile->spec.tier = SANDBOX_TIER_NESTED;
+    profile->spec.seccomp = program;
+}
+
 const struct sandbox_spec *
 profile_spec(const struct profile *profile)
 {

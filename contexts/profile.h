@@ -28,6 +28,10 @@ int profile_create(struct profile **ret, const struct context_options *options,
                    const struct profile_programs *programs, struct error *err);
 void profile_destroy(struct profile *profile); /* NULL is allowed */
 
+/* Makes it one of the nested tier, with the seccomp program PROGRAM (borrowed). It has no
+ * zygote then. */
+void profile_set_nested(struct profile *profile, struct slice program);
+
 /* Borrowed; valid as long as the profile. */
 const struct sandbox_spec *profile_spec(const struct profile *profile);
 

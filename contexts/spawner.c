@@ -37,6 +37,7 @@ struct spawner {
     void *arg; /* of both */
     struct buffer compiled[SANDBOX_ROLE_ZYGOTE + 1]; /* owned */
     struct profile_programs programs; /* what is compiled */
+    struct buffer nested[SANDBOX_NETWORK_HOST + 1]; /* owned: by network */
 };
 
 /* One of birth, ticket and child is in use. */
@@ -116,6 +117,8 @@ spawner_destroy(struct spawner *spawner)
     launches_destroy(spawner->launches);
     for (size_t i = 0; i < N_ELEMENTS(spawner->compiled); i++)
         buffer_fini(&spawner->compiled[i]);
+    for (size_t i = 0; i < N_ELEMENTS(spawner->nested); i++)
+        buffer_fini(&spawner->nested[i]);
     free(spawner);
 }
 
@@ -164,6 +167,21 @@ spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
         spawner->programs.of_role[role] = buffer_slice(compiled);
     }
     *ret = &spawner->programs;
+    return r;
+}
+
+int
+spawner_nested_program(struct spawner *spawner, enum sandbox_network network,
+                       struct slice *ret, struct error *err)
+{
+    struct buffer *compiled = &spawner->nested[network];
+    int r = 0;
+
+    if (compiled->length == 0) {
+        buffer_init(compiled, PROGRAM_BYTES_MAX);
+        r = sandbox_policy_compile_nested(compiled, network, err);
+    }
+    *ret = buffer_slice(compiled);
     return r;
 }
 

@@ -78,6 +78,10 @@ int spawner_attach(struct spawner *spawner, struct loop *loop);
 int spawner_programs(struct spawner *spawner, const struct profile_programs **ret,
                      struct error *err);
 
+/* The program of a runner in the nested tier; likewise. */
+int spawner_nested_program(struct spawner *spawner, enum sandbox_network network,
+                           struct slice *ret, struct error *err);
+
 /* TEXT: one line for the log: on a zygote, that it is ready, why it is not; or on a
  * server that cannot be used. */
 typedef void spawner_told_fn(const char *text, void *arg);

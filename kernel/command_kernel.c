@@ -38,6 +38,7 @@ struct arguments {
     const char *server;
     const char *profile;
     const char *limits;
+    const char *tier;
     bool die_with_child;
 };
 
@@ -64,6 +65,13 @@ static const struct option_spec options[] = {
       "tmp=512M and tmp-files=20000 (of each temporary folder), disk=1G and\n"
       "disk-files=20000 (of an agent's workspace), output=8M (of one run), time=30 (of\n"
       "one run, in seconds). memory, cpus, file and time can be none." },
+    { "tier", 0, OPTION_CHOICE, NULL, "full|nested", offsetof(struct arguments, tier),
+      "The weakest sandbox that will do. full: namespaces, Landlock and seccomp. "
+      "nested:\n"
+      "also one without namespaces, where a container denies them; what it lacks is in\n"
+      "docs/sandbox.md. \"cellwall doctor\" says what this machine gives. The default "
+      "is\n"
+      "full." },
     { "environment", 0, OPTION_TEXT, "FILE", NULL,
       offsetof(struct arguments, environment),
       "What install-kernelspec has learnt of the interpreter, so that it need not be\n"
@@ -343,6 +351,8 @@ start_kernel(struct program *program, const struct arguments *arguments,
         .directory = program->directory,
         .network = strcmp(arguments->network, "host") == 0 ? SANDBOX_NETWORK_HOST
                                                            : SANDBOX_NETWORK_NONE,
+        .tier = strcmp(arguments->tier, "nested") == 0 ? SANDBOX_TIER_NESTED
+                                                       : SANDBOX_TIER_FULL,
         .profile = profile_of(arguments),
         .die_with_child = arguments->die_with_child,
     };
@@ -388,9 +398,9 @@ static int
 run(char *const *argv)
 {
     CLEANUP(program_fini) struct program program = { 0 };
-    struct arguments arguments = { .runtime = "python",
-                                   .network = "none",
-                                   .profile = "notebook" };
+    struct arguments arguments = {
+        .runtime = "python", .network = "none", .profile = "notebook", .tier = "full"
+    };
     struct error err = { 0 };
     size_t unknown = 0;
     int r, status = command_parse(&command_kernel, &arguments, argv, &unknown);
@@ -415,6 +425,7 @@ const struct command command_kernel = {
     .summary = "serve one Jupyter kernel",
     .synopsis = "[-f FILE] [--runtime NAME] [--python PATH] [--network none|host]\n"
                 "                      [--profile notebook|agent] [--limits LIST]\n"
+                "                      [--tier full|nested]\n"
                 "                      [--environment FILE] [--server ADDRESS] "
                 "[--die-with-child]",
     .description =

@@ -85,6 +85,7 @@ make_context(struct kernel *kernel, struct error *err)
         .directory = options->directory,
         .session = getenv("JPY_SESSION_NAME"), /* the notebook's path */
         .mounts = options->environment->mounts,
+        .tier = options->tier,
         .network = options->network,
         .profile = options->profile,
         .limits = options->limits,

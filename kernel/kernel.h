@@ -43,6 +43,7 @@ struct kernel_options {
     const struct runtime *runtime;
     const struct environment *environment;
     const char *directory; /* the notebook's */
+    enum sandbox_tier tier; /* the weakest that will do */
     enum sandbox_network network;
     enum context_profile profile;
     struct context_limits limits;
@@ -73,6 +74,7 @@ struct kernel {
     struct kernel_input input;
     const struct connection *connection; /* borrowed: ports for connect_reply */
     uint64_t running; /* number of the execute request that started last; 0: none yet */
+    bool tier_told; /* the log has it that the sandbox is a weaker one */
     bool loss_told; /* clients know already why the interpreter was lost */
     bool stopping;
     bool stopped;

@@ -116,6 +116,19 @@ lost(struct kernel *kernel, const struct context_reason *reason, uint64_t next_e
     return r != 0 ? r : comm_close_all(kernel);
 }
 
+static void
+tell_tier(struct kernel *kernel)
+{
+    const char *missing;
+
+    if (kernel->tier_told || context_tier(kernel->context, &missing) == SANDBOX_TIER_FULL)
+        return;
+    kernel->tier_told = true;
+    log_line("the interpreter is in a nested sandbox, which is weaker (docs/sandbox.md): "
+             "this machine gives no full one: %s",
+             missing);
+}
+
 static int
 on_state(enum context_state state, uint64_t epoch, const struct context_reason *reason,
          void *arg)
@@ -123,6 +136,8 @@ on_state(enum context_state state, uint64_t epoch, const struct context_reason *
     struct kernel *kernel = arg;
     int r = 0;
 
+    if (state == CONTEXT_IDLE)
+        tell_tier(kernel);
     if (reason != NULL && !kernel->stopping)
         r = lost(kernel, reason, state == CONTEXT_DEAD ? 0 : epoch);
     if (r < 0 || state != CONTEXT_DEAD)
