@@ -92,6 +92,7 @@ static const struct row {
     /* Places to write. */
     { .kind = ROW_TMPFS, .path = "/tmp", .mode = 01777 },
     { .kind = ROW_TMPFS, .path = "/var/tmp", .mode = 01777 },
+    { .kind = ROW_TMPFS, .path = "/dev/shm", .mode = 01777 },
     { .kind = ROW_TMPFS, .path = PROFILE_CACHE_FOLDER, .mode = 0700 },
     { .kind = ROW_TMPFS, .path = PROFILE_IPYTHON_FOLDER, .mode = 0700 },
     { .kind = ROW_TMPFS, .path = PROFILE_MATPLOTLIB_FOLDER, .mode = 0700 },
