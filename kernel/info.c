@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is answered at once, whatever the interpreter does. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -25,11 +26,29 @@ answer(struct kernel *kernel, const struct request *request, int r,
 }
 
 static int
+append_limits(const struct context_limits *limits, struct buffer *text)
+{
+    const struct sandbox_limits *all = &limits->sandbox;
+    int r = buffer_append_format(text, "Limits: %" PRIu64 " processes", all->processes);
+
+    if (r == 0 && all->memory_bytes > 0)
+        r = buffer_append_format(text, ", %" PRIu64 " MiB of memory",
+                                 all->memory_bytes >> 20);
+    if (r == 0 && all->cpu_milli > 0)
+        r = buffer_append_format(text, ", %g processors", (double)all->cpu_milli / 1000);
+    if (r == 0 && limits->run_ms > 0)
+        r = buffer_append_format(text, ", %g seconds a run",
+                                 (double)limits->run_ms / 1000);
+    return r != 0 ? r : buffer_append_text(text, ".\n");
+}
+
+static int
 append_banner(const struct kernel *kernel, struct buffer *ret)
 {
     CLEANUP(buffer_fini) struct buffer text;
     const struct environment *environment = kernel->options->environment;
     bool host = kernel->options->network == SANDBOX_NETWORK_HOST;
+    bool is_agent = kernel->options->profile == CONTEXT_PROFILE_AGENT;
     int r;
 
     buffer_init(&text, PROBE_BYTES_MAX);
@@ -41,7 +60,10 @@ append_banner(const struct kernel *kernel, struct buffer *ret)
             &text,
             "\nCellwall %s: the interpreter runs in namespaces of its own under Landlock "
             "and seccomp.\nWritable: %s and temporary folders. Network: %s.\n",
-            CELLWALL_VERSION, kernel->options->directory, host ? "the host's" : "none");
+            CELLWALL_VERSION, is_agent ? "its own workspace" : kernel->options->directory,
+            host ? "the host's" : "none");
+    if (r == 0)
+        r = append_limits(&kernel->options->limits, &text);
     return r != 0 ? r : text_append_json(ret, text.data, text.length);
 }
 

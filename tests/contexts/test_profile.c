@@ -129,9 +129,10 @@ setup(void **state)
                                    .argv = f->argv,
                                    .env = f->env,
                                    .mounts = f->mounts };
-    f->options = (struct context_options){ .runtime = &f->runtime,
-                                           .directory = strdup(at(f, "home/project")),
-                                           .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK) };
+    f->options =
+        (struct context_options){ .runtime = &f->runtime,
+                                  .directory = strdup(at(f, "home/project")),
+                                  .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK) };
     assert_int_equal(setenv("HOME", at(f, "home"), 1), 0);
     buffer_init(&f->program, PROGRAM_BYTES_MAX);
     assert_int_equal(sandbox_policy_compile(&f->program, SANDBOX_ROLE_RUNNER, NULL), 0);
