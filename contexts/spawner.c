@@ -30,6 +30,7 @@ struct spawner {
     struct launches *launches; /* owned; NULL: only the server's, see remote */
     struct zygotes *zygotes; /* owned; NULL: not to be used */
     struct reserve *reserve; /* owned, as zygotes */
+    bool full_only; /* no weaker sandbox is made */
     struct remote *remote; /* owned; NULL: no server is asked */
     char address[SPAWNER_ADDRESS_BYTES]; /* the server's, if FIND is NULL */
     spawner_find_fn *find;
@@ -185,6 +186,12 @@ spawner_nested_program(struct spawner *spawner, enum sandbox_network network,
     return r;
 }
 
+void
+spawner_require_full(struct spawner *spawner)
+{
+    spawner->full_only = true;
+}
+
 static void
 on_zygotes_changed(void *arg)
 {
@@ -277,6 +284,10 @@ order_here(struct spawner_order *order, const struct spawner_wish *wish,
 {
     struct spawner *spawner = order->spawner;
 
+    if (spawner->full_only && wish->spec->tier != SANDBOX_TIER_FULL)
+        return error_set(err, SPAWNER_E_SPEC,
+                         "this server makes full sandboxes alone: start it with --tier "
+                         "nested");
     if (spawner->zygotes != NULL && wish->zygote != NULL &&
         reserve_take(spawner->reserve, wish, &order->child))
         return order_spare(order, wish);

@@ -82,6 +82,9 @@ int spawner_programs(struct spawner *spawner, const struct profile_programs **re
 int spawner_nested_program(struct spawner *spawner, enum sandbox_network network,
                            struct slice *ret, struct error *err);
 
+/* From now on wishes for a weaker sandbox than the full one are SPAWNER_E_SPEC. */
+void spawner_require_full(struct spawner *spawner);
+
 /* TEXT: one line for the log: on a zygote, that it is ready, why it is not; or on a
  * server that cannot be used. */
 typedef void spawner_told_fn(const char *text, void *arg);

@@ -20,7 +20,7 @@ enum {
 /* A row of the table of commands: all that the program knows of one. */
 struct command {
     const char *name;
-    const char *summary; /* one line, for the list of commands */
+    const char *summary; /* one line, for the list of commands; NULL: not in it */
     const char *synopsis; /* one line */
     const char *description; /* paragraphs, indented by six */
     const char *notes; /* further sections, headings included */
@@ -33,6 +33,8 @@ struct command {
 extern const struct command command_kernel;
 extern const struct command command_serve;
 extern const struct command command_install_kernelspec;
+extern const struct command command_doctor;
+extern const struct command command_inside; /* what doctor runs in a sandbox */
 
 /* The whole help text of one command. */
 void command_print_help(const struct command *command, FILE *out);

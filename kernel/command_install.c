@@ -20,6 +20,7 @@ struct install {
     const char *network;
     const char *profile;
     const char *limits;
+    const char *tier;
     const char *prefix;
     bool user, sys_prefix;
 };
@@ -40,6 +41,8 @@ static const struct option_spec options[] = {
     { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct install, limits),
       "Other limits than the profile's, such as memory=4G,cpus=2: see \"cellwall kernel\n"
       "--help\"." },
+    { "tier", 0, OPTION_CHOICE, NULL, "full|nested", offsetof(struct install, tier),
+      "The weakest sandbox that will do: see \"cellwall kernel --help\"." },
     { "user", 0, OPTION_FLAG, NULL, NULL, offsetof(struct install, user),
       "Install for this user, in Jupyter's data folder. This is the default." },
     { "prefix", 0, OPTION_TEXT, "DIR", NULL, offsetof(struct install, prefix),
@@ -78,6 +81,7 @@ install_one(const struct install *install, const char *name, struct error *err)
     struct kernelspec spec = { .network = install->network,
                                .profile = install->profile,
                                .limits = install->limits,
+                               .tier = install->tier,
                                .runtimes = getenv("CELLWALL_RUNTIMES") };
     char runtimes[PATH_MAX], program[PATH_MAX], kernels[PATH_MAX], path[PATH_MAX];
     int r;

@@ -17,6 +17,7 @@
 #include "contexts/profile.h"
 #include "contexts/runtime.h"
 #include "contexts/spawner.h"
+#include "contexts/tier.h"
 #include "kernel/command.h"
 #include "kernel/file.h"
 #include "kernel/log.h"
@@ -38,6 +39,7 @@ struct arguments {
     const char *reserve;
     struct option_list runtimes;
     const char *python;
+    const char *tier;
     struct option_list environments;
 };
 
@@ -54,6 +56,9 @@ static const struct option_spec options[] = {
     { "python", 0, OPTION_TEXT, "PATH", NULL, offsetof(struct arguments, python),
       "The interpreter for these. The default is that of the kernelspec that was\n"
       "installed for this user, else the runtime's own, looked up in PATH." },
+    { "tier", 0, OPTION_CHOICE, NULL, "full|nested", offsetof(struct arguments, tier),
+      "The weakest sandbox that will do: see \"cellwall kernel --help\". Without full\n"
+      "ones there are no zygotes. The default is full." },
     { "environment", 0, OPTION_LIST, "FILE", NULL,
       offsetof(struct arguments, environments),
       "The environment.json of a kernelspec: have its zygote ready, too. May be given\n"
@@ -314,9 +319,61 @@ read_settings(struct settings *settings, const struct arguments *arguments,
         settings->runtimes = arguments->runtimes;
     if (arguments->environments.count > 0)
         settings->environments = arguments->environments;
+    if (arguments->tier != NULL)
+        settings->tier = arguments->tier;
     if (arguments->python != NULL)
         settings->python = arguments->python;
     return r;
+}
+
+/* One that waits for it. */
+struct finding {
+    bool done;
+    bool works;
+    char refusal[2 * ERROR_TEXT_BYTES];
+    char missing[ERROR_TEXT_BYTES];
+};
+
+static int
+on_tier(const struct tier_report *report, void *arg)
+{
+    struct finding *finding = arg;
+
+    finding->done = true;
+    finding->works = report->works;
+    if (report->works)
+        return 0;
+    tier_refusal(finding->refusal, sizeof finding->refusal, report);
+    snprintf(finding->missing, sizeof finding->missing, "%s", report->missing);
+    return 0;
+}
+
+/* A server that could make nothing is told so before anybody relies on it. */
+static int
+prepare_tier(struct serve *serve, struct error *err)
+{
+    struct finding finding = { 0 };
+    struct tier_probe *probe;
+    int r = tier_probe_begin(&probe, serve->loop, serve->spawner, SANDBOX_TIER_FULL, NULL,
+                             on_tier, &finding, err);
+
+    while (r == 0 && !finding.done)
+        r = loop_wait(serve->loop, -1);
+    if (r != 0)
+        return r;
+    if (strcmp(serve->settings.tier, "full") == 0)
+        spawner_require_full(serve->spawner);
+    if (finding.works) {
+        r = spawner_use_zygotes(serve->spawner, serve->settings.reserve, on_told, serve);
+        return r != 0 ? r : prepare_all(serve, err);
+    }
+    if (strcmp(serve->settings.tier, "full") == 0)
+        return error_set(err, SERVE_E_START, "%s", finding.refusal);
+    log_line(
+        "this machine gives no full sandbox: %s; nested ones are made, by exec: there "
+        "are no zygotes",
+        finding.missing);
+    return 0;
 }
 
 /* The order matters: the launcher is forked before there is anything to leak, and nobody
@@ -338,9 +395,7 @@ start(struct serve *serve, struct error *err)
     if (r == 0)
         r = spawner_attach(serve->spawner, serve->loop);
     if (r == 0)
-        r = spawner_use_zygotes(serve->spawner, serve->settings.reserve, on_told, serve);
-    if (r == 0)
-        r = prepare_all(serve, err);
+        r = prepare_tier(serve, err);
     if (r == 0)
         r = hosting_create(&serve->hosting, serve->loop, serve->spawner,
                            server_seat_address(serve->seat), err);
@@ -390,7 +445,7 @@ const struct command command_serve = {
     .name = "serve",
     .summary = "keep interpreters warm for the kernels of this user",
     .synopsis = "[--config FILE] [--reserve N] [--runtime NAME]... [--python PATH]\n"
-                "                     [--environment FILE]...",
+                "                     [--environment FILE]... [--tier full|nested]",
     .description =
         "      Makes the interpreters of this user's kernels: each \"cellwall kernel\" "
         "finds\n"
@@ -425,6 +480,7 @@ const struct command command_serve = {
              "        \"python\": \"/home/ann/project/.venv/bin/python\",\n"
              "        \"environments\": "
              "[\"/home/ann/.../cellwall-python/environment.json\"],\n"
+             "        \"tier\": \"full\",\n"
              "        \"preload\": {\"python\": [\"numpy\", \"pandas\"]}\n"
              "      }\n"
              "      Each may be left out. \"preload\" says, for each runtime, what its "

@@ -35,6 +35,10 @@ make_argv(const struct kernelspec *spec)
         json_array_append_new(argv, json_string("--profile"));
         json_array_append_new(argv, json_string(spec->profile));
     }
+    if (spec->tier != NULL) {
+        json_array_append_new(argv, json_string("--tier"));
+        json_array_append_new(argv, json_string(spec->tier));
+    }
     if (spec->limits != NULL) {
         json_array_append_new(argv, json_string("--limits"));
         json_array_append_new(argv, json_string(spec->limits));

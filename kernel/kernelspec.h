@@ -24,6 +24,7 @@ struct kernelspec {
     const struct environment *environment; /* kept as environment.json */
     const char *program; /* absolute path of cellwall */
     const char *network; /* "none" or "host" */
+    const char *tier; /* "full" or "nested", or NULL */
     const char *profile, *limits; /* as "cellwall kernel" takes them; NULL: its own */
     const char *runtimes; /* what CELLWALL_RUNTIMES shall be, or NULL */
 };

@@ -7,9 +7,8 @@
 #include "protocol/cleanup.h"
 
 static const struct command *const commands[] = {
-    &command_kernel,
-    &command_serve,
-    &command_install_kernelspec,
+    &command_kernel, &command_serve,  &command_install_kernelspec,
+    &command_doctor, &command_inside,
 };
 
 static void
@@ -24,7 +23,8 @@ print_help(FILE *out)
         "Commands:\n",
         out);
     for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-        fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
+        if (commands[i]->summary != NULL)
+            fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\n\"cellwall COMMAND --help\" describes a command.\n", out);
 }
 

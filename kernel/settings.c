@@ -72,6 +72,16 @@ take_python(struct settings *settings, json_t *value, struct error *err)
 }
 
 static int
+take_tier(struct settings *settings, json_t *value, struct error *err)
+{
+    if (!is_text(value) || (strcmp(json_string_value(value), "full") != 0 &&
+                            strcmp(json_string_value(value), "nested") != 0))
+        return error_set(err, SETTINGS_E_INVALID, "must be \"full\" or \"nested\"");
+    settings->tier = json_string_value(value);
+    return 0;
+}
+
+static int
 take_preload(struct settings *settings, json_t *value, struct error *err)
 {
     const char *name;
@@ -102,7 +112,7 @@ static const struct member {
 } members[] = {
     { "reserve", take_reserve },           { "runtimes", take_runtimes },
     { "environments", take_environments }, { "python", take_python },
-    { "preload", take_preload },
+    { "preload", take_preload },           { "tier", take_tier },
 };
 
 static int
@@ -122,7 +132,7 @@ take_member(struct settings *settings, const char *name, json_t *value, struct e
 void
 settings_init(struct settings *settings)
 {
-    *settings = (struct settings){ .reserve = SETTINGS_RESERVE };
+    *settings = (struct settings){ .reserve = SETTINGS_RESERVE, .tier = "full" };
 }
 
 void

@@ -6,6 +6,7 @@
  *     runtimes       array of strings: names of runtimes to have ready
  *     python         string: the interpreter for those that need one
  *     environments   array of strings: files of install-kernelspec
+ *     tier           "full" or "nested": the weakest sandbox that will do
  *     preload        object of arrays of strings: by a runtime's name, what its zygotes
  *                    import ahead in place of what runtime.json says
  *
@@ -30,6 +31,7 @@ struct settings {
     unsigned reserve;
     struct option_list runtimes, environments;
     const char *python; /* or NULL */
+    const char *tier;
     json_t *preload; /* borrowed, or NULL */
     json_t *document; /* owned, or NULL */
 };

@@ -69,8 +69,8 @@ sandbox_has_capabilities(uint64_t wanted)
     return (wanted & ~(data[0].effective | (uint64_t)data[1].effective << 32)) == 0;
 }
 
-static bool
-can_give_own_ids(void)
+bool
+sandbox_can_give_own_ids(void)
 {
     const uint64_t wanted = UINT64_C(1) << CAP_SYS_ADMIN | UINT64_C(1) << CAP_SETUID |
                             UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_CHOWN;
@@ -374,7 +374,7 @@ sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
     struct sandbox_work work;
     int pair[2], ids = 0, r = 0;
 
-    shell.own_ids = can_give_own_ids();
+    shell.own_ids = sandbox_can_give_own_ids();
     shell.by_zygote = zygote != NULL;
     shell.role = role;
     shell.network = network;

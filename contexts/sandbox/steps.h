@@ -92,6 +92,9 @@ void sandbox_failure_set(struct sandbox_failure *ret, int error, const char *ste
 /* True when this process has them all in effect; bits by the kernel's numbers. */
 bool sandbox_has_capabilities(uint64_t wanted);
 
+/* True when a context can have two ids that nobody else has. */
+bool sandbox_can_give_own_ids(void);
+
 /* Remembers what a step works on, for the report. */
 void sandbox_work_object(struct sandbox_work *work, const char *object);
 

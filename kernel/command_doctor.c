@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: MIT */
+/* cellwall doctor: what works on this machine, and how to get the rest. */
+#include <dirent.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stddef.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "contexts/loop.h"
+#include "contexts/runtime.h"
+#include "contexts/sandbox/layers.h"
+#include "contexts/spawner.h"
+#include "contexts/tier.h"
+#include "kernel/command.h"
+#include "kernel/file.h"
+#include "kernel/log.h"
+#include "kernel/probe.h"
+#include "kernel/server.h"
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+#include "protocol/tree.h"
+
+#define NAME_WIDTH 20
+#define KERNELSPECS_MAX 64
+
+struct arguments {
+    bool json;
+    const char *python;
+    const char *tier;
+};
+
+static const struct option_spec options[] = {
+    { "json", 0, OPTION_FLAG, NULL, NULL, offsetof(struct arguments, json),
+      "Print one JSON object instead." },
+    { "tier", 0, OPTION_CHOICE, NULL, "full|nested", offsetof(struct arguments, tier),
+      "The tier that is required, for the exit status. The default is full." },
+    { "python", 0, OPTION_TEXT, "PATH", NULL, offsetof(struct arguments, python),
+      "The interpreter of the python runtime. The default is the one in PATH." },
+};
+
+/* What was found becomes one object, which is printed in one way or the other. */
+struct doctor {
+    struct spawner *spawner; /* owned */
+    struct loop *loop; /* owned */
+    json_t *report; /* owned */
+    const char *best; /* name of the best tier there is, or NULL */
+    bool waiting;
+};
+
+static void
+doctor_fini(struct doctor *doctor)
+{
+    json_decref(doctor->report);
+    spawner_destroy(doctor->spawner);
+    loop_destroy(doctor->loop);
+}
+
+static int
+put(json_t *object, const char *name, json_t *value)
+{
+    return json_object_set_new(object, name, value) < 0 ? -ENOMEM : 0;
+}
+
+/* What the program inside has told, as members. */
+static json_t *
+read_inside(struct slice output)
+{
+    json_t *inside = json_object();
+    CLEANUP(freep) char *text = strndup((const char *)output.data, output.length);
+    char *line, *rest = text;
+
+    while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
+        char *space = strchr(line, ' ');
+
+        if (space == NULL)
+            continue;
+        *space = '\0';
+        put(inside, line, json_string(space + 1));
+    }
+    return inside;
+}
+
+static int
+on_tier(const struct tier_report *report, void *arg)
+{
+    struct doctor *doctor = arg;
+    json_t *found = json_object();
+    int r = put(found, "works", json_boolean(report->works));
+
+    doctor->waiting = false;
+    if (r == 0 && report->works) {
+        r = put(found, "inside", read_inside(report->output));
+    } else if (r == 0) {
+        r = put(found, "missing", json_string(report->missing));
+        if (r == 0)
+            r = put(found, "remedy", json_string(report->remedy));
+    }
+    if (report->works && doctor->best == NULL)
+        doctor->best = tier_name(report->tier);
+    if (r != 0) {
+        json_decref(found);
+        return r;
+    }
+    return put(doctor->report, tier_name(report->tier), found);
+}
+
+static int
+try_tier(struct doctor *doctor, enum sandbox_tier tier, struct error *err)
+{
+    char self[PATH_MAX];
+    const char *const program[] = { self, "inside", NULL };
+    struct tier_probe *probe;
+    int r = file_executable(self, err);
+
+    if (r == 0)
+        r = tier_probe_begin(&probe, doctor->loop, doctor->spawner, tier, program,
+                             on_tier, doctor, err);
+    doctor->waiting = r == 0;
+    while (r == 0 && doctor->waiting)
+        r = loop_wait(doctor->loop, -1);
+    return r;
+}
+
+static const char *const states[] = {
+    [LAYER_OK] = "ok",
+    [LAYER_MISSING] = "missing",
+    [LAYER_WEAK] = "partly",
+};
+
+static int
+add_row(json_t *rows, const char *name, const char *state, const char *detail,
+        const char *remedy)
+{
+    json_t *row = json_pack("{ss ss ss ss*}", "name", name, "state", state, "detail",
+                            detail, "remedy", remedy);
+
+    return row == NULL || json_array_append_new(rows, row) < 0 ? -ENOMEM : 0;
+}
+
+static int
+add_layers(struct doctor *doctor)
+{
+    struct layer layers[LAYERS_MAX];
+    char directory[PATH_MAX];
+    json_t *rows = json_array();
+    int r = put(doctor->report, "layers", rows);
+    size_t count;
+
+    if (getcwd(directory, sizeof directory) == NULL)
+        strcpy(directory, "/");
+    count = layers_find(layers, directory);
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = add_row(rows, layers[i].name, states[layers[i].state], layers[i].detail,
+                    layers[i].remedy);
+    return r;
+}
+
+static int
+add_runtime(json_t *rows, const char *folder, const char *name, const char *python)
+{
+    CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
+    CLEANUP(environment_destroyp) struct environment *environment = NULL;
+    struct error err = { 0 };
+    char detail[PATH_MAX + 64];
+    const char *version;
+    int r = runtime_load(&runtime, folder, name, &err);
+
+    if (r == 0)
+        r = environment_probe(&environment, runtime,
+                              runtime->interpreter != NULL ? python : NULL, &err);
+    if (r < 0)
+        return r;
+    if (r > 0)
+        return add_row(rows, name, "missing", err.text,
+                       "install what it needs, or name another interpreter");
+    version = json_string_value(json_object_get(environment->document, "version"));
+    snprintf(detail, sizeof detail, "%s%s%s%s",
+             environment->interpreter != NULL ? environment->interpreter : "",
+             version != NULL ? " " : "", version != NULL ? version : "",
+             runtime->zygote != NULL ? ", by a zygote" : "");
+    return add_row(rows, name, "ok", detail, NULL);
+}
+
+static int
+add_runtimes(struct doctor *doctor, const char *python)
+{
+    json_t *rows = json_array();
+    struct error err = { 0 };
+    char folder[PATH_MAX], path[PATH_MAX];
+    const struct dirent *entry;
+    DIR *directory;
+    int r = put(doctor->report, "runtimes", rows);
+
+    if (r != 0)
+        return r;
+    if (file_runtimes(folder, &err) != 0)
+        return add_row(rows, "runtimes", "missing", err.text,
+                       "set CELLWALL_RUNTIMES to their folder");
+    directory = opendir(folder);
+    while (r == 0 && directory != NULL && (entry = readdir(directory)) != NULL) {
+        snprintf(path, sizeof path, "%.*s/%s/runtime.json", PATH_MAX - NAME_MAX - 32,
+                 folder, entry->d_name);
+        if (entry->d_name[0] != '.' && access(path, F_OK) == 0)
+            r = add_runtime(rows, folder, entry->d_name, python);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    return r;
+}
+
+static int
+add_kernelspecs_in(json_t *rows, const char *data)
+{
+    char folder[PATH_MAX], path[PATH_MAX];
+    const struct dirent *entry;
+    DIR *directory;
+    int r = 0;
+
+    if (file_join(folder, data, "kernels", NULL) != 0 ||
+        (directory = opendir(folder)) == NULL)
+        return 0;
+    while (r == 0 && json_array_size(rows) < KERNELSPECS_MAX &&
+           (entry = readdir(directory)) != NULL) {
+        if (strncmp(entry->d_name, "cellwall-", strlen("cellwall-")) != 0 ||
+            file_join(path, folder, entry->d_name, NULL) != 0)
+            continue;
+        r = add_row(rows, entry->d_name, "ok", path, NULL);
+    }
+    closedir(directory);
+    return r;
+}
+
+/* Where Jupyter looks: the user's, those of JUPYTER_PATH, the machine's. */
+static int
+add_kernelspecs(struct doctor *doctor)
+{
+    CLEANUP(freep) char *paths = NULL;
+    json_t *rows = json_array();
+    char data[PATH_MAX];
+    char *rest, *folder;
+    int r = put(doctor->report, "kernelspecs", rows);
+
+    paths = strdup(getenv("JUPYTER_PATH") != NULL ? getenv("JUPYTER_PATH") : "");
+    if (paths == NULL)
+        return -ENOMEM;
+    if (r == 0 && file_jupyter_data(data, NULL) == 0)
+        r = add_kernelspecs_in(rows, data);
+    for (rest = paths; r == 0 && (folder = strsep(&rest, ":")) != NULL;)
+        if (folder[0] == '/')
+            r = add_kernelspecs_in(rows, folder);
+    if (r == 0)
+        r = add_kernelspecs_in(rows, "/usr/local/share/jupyter");
+    if (r == 0)
+        r = add_kernelspecs_in(rows, "/usr/share/jupyter");
+    return r;
+}
+
+static int
+add_server(struct doctor *doctor)
+{
+    struct server_found found = { 0 };
+    struct error err = { 0 };
+    struct spawner *spawner = NULL;
+    int r = server_find(&found, getenv("CELLWALL_SERVER"), &err);
+
+    if (r == 0)
+        r = spawner_connect(&spawner, found.address, &err);
+    if (r == 0)
+        r = put(doctor->report, "server", json_string(found.address));
+    else if (r > 0)
+        r = put(doctor->report, "server", json_null());
+    spawner_destroy(spawner);
+    server_found_fini(&found);
+    return r;
+}
+
+static int
+add_versions(struct doctor *doctor)
+{
+    const struct scmp_version *filter = seccomp_version();
+    struct utsname machine;
+    char zmq[32], seccomp[32];
+    int major, minor, patch;
+
+    zmq_version(&major, &minor, &patch);
+    snprintf(zmq, sizeof zmq, "%d.%d.%d", major, minor, patch);
+    snprintf(seccomp, sizeof seccomp, "%u.%u.%u", filter->major, filter->minor,
+             filter->micro);
+    uname(&machine);
+    return put(doctor->report, "versions",
+               json_pack("{ss ss ss ss ss ss}", "cellwall", CELLWALL_VERSION, "linux",
+                         machine.release, "libzmq", zmq, "jansson", JANSSON_VERSION,
+                         "libsodium", sodium_version_string(), "libseccomp", seccomp));
+}
+
+/* A remedy on lines of its own, broken between words. */
+static void
+print_remedy(const char *text)
+{
+    size_t column = 0;
+
+    printf("      ");
+    while (*text != '\0') {
+        size_t length = strcspn(text, " ");
+
+        if (column > 0 && column + length > 76) {
+            printf("\n      ");
+            column = 0;
+        }
+        column += (size_t)printf("%s%.*s", column > 0 ? " " : "", (int)length, text);
+        text += length + (text[length] == ' ');
+    }
+    putchar('\n');
+}
+
+static void
+print_rows(const char *title, const json_t *rows, const char *none)
+{
+    const char *last = "";
+    const json_t *row;
+    size_t i;
+
+    printf("\n%s\n", title);
+    if (json_array_size(rows) == 0)
+        printf("  %s\n", none);
+    json_array_foreach(rows, i, row)
+    {
+        const char *remedy = json_string_value(json_object_get(row, "remedy"));
+        const char *detail = json_string_value(json_object_get(row, "detail"));
+
+        printf("  %-*s %s%s%s\n", NAME_WIDTH,
+               json_string_value(json_object_get(row, "name")),
+               json_string_value(json_object_get(row, "state")),
+               detail[0] != '\0' ? ": " : "", detail);
+        if (remedy != NULL && strcmp(remedy, last) != 0)
+            print_remedy(remedy);
+        last = remedy != NULL ? remedy : "";
+    }
+}
+
+static void
+print_tier(const char *name, const json_t *found)
+{
+    const char *missing = json_string_value(json_object_get(found, "missing"));
+    const char *member;
+    const json_t *value;
+
+    printf("  %-*s %s%s%s\n", NAME_WIDTH, name, missing == NULL ? "ok" : "missing",
+           missing == NULL ? "" : ": ", missing == NULL ? "" : missing);
+    if (missing != NULL)
+        print_remedy(json_string_value(json_object_get(found, "remedy")));
+    json_object_foreach(json_object_get(found, "inside"), member, value)
+        printf("    %-*s %s\n", NAME_WIDTH - 2, member, json_string_value(value));
+}
+
+static void
+print_report(const struct doctor *doctor)
+{
+    const json_t *report = doctor->report;
+    const json_t *value, *server = json_object_get(report, "server");
+    const char *name;
+
+    printf("tier: %s\n\nA sandbox of each tier, made and looked at from inside\n",
+           doctor->best != NULL ? doctor->best : "none");
+    print_tier("full", json_object_get(report, "full"));
+    print_tier("nested", json_object_get(report, "nested"));
+    print_rows("Layers", json_object_get(report, "layers"), "");
+    print_rows("Runtimes", json_object_get(report, "runtimes"), "none");
+    print_rows("Kernelspecs", json_object_get(report, "kernelspecs"),
+               "none: cellwall install-kernelspec makes one");
+    printf("\nServer\n  %s\n", json_is_string(server)
+                                   ? json_string_value(server)
+                                   : "none runs: cellwall serve starts one");
+    printf("\nVersions\n");
+    json_object_foreach((json_t *)json_object_get(report, "versions"), name, value)
+        printf("  %-*s %s\n", NAME_WIDTH, name, json_string_value(value));
+}
+
+/* The launcher is forked first, and what forks comes before there are threads. */
+static int
+examine(struct doctor *doctor, const struct arguments *arguments, struct error *err)
+{
+    int r = spawner_create(&doctor->spawner, err);
+
+    doctor->report = json_object();
+    if (r == 0)
+        r = put(doctor->report, "tier", json_null()); /* to be the first */
+    if (r == 0)
+        r = add_layers(doctor);
+    if (r == 0)
+        r = add_runtimes(doctor, arguments->python);
+    if (r == 0)
+        r = loop_create(&doctor->loop);
+    if (r == 0)
+        r = spawner_attach(doctor->spawner, doctor->loop);
+    if (r == 0)
+        r = try_tier(doctor, SANDBOX_TIER_FULL, err);
+    if (r == 0)
+        r = try_tier(doctor, SANDBOX_TIER_NESTED, err);
+    if (r == 0)
+        r = add_kernelspecs(doctor);
+    if (r == 0)
+        r = add_server(doctor);
+    if (r == 0)
+        r = add_versions(doctor);
+    if (r == 0 && doctor->best != NULL)
+        r = put(doctor->report, "tier", json_string(doctor->best));
+    return r;
+}
+
+static int
+run(char *const *argv)
+{
+    CLEANUP(doctor_fini) struct doctor doctor = { 0 };
+    struct arguments arguments = { .tier = "full" };
+    struct error err = { 0 };
+    int r, status = command_parse(&command_doctor, &arguments, argv, NULL);
+
+    if (status >= 0)
+        return status;
+    r = examine(&doctor, &arguments, &err);
+    if (r != 0) {
+        log_line("doctor: %s", err.text[0] != '\0' ? err.text : strerror(-r));
+        return EXIT_STATUS_FAILED;
+    }
+    if (!arguments.json)
+        print_report(&doctor);
+    else if (json_dumpf(doctor.report, stdout, JSON_INDENT(2)) < 0 ||
+             putchar('\n') == EOF)
+        return EXIT_STATUS_FAILED;
+    if (doctor.best == NULL)
+        return EXIT_STATUS_FAILED;
+    return strcmp(doctor.best, "full") == 0 || strcmp(arguments.tier, "nested") == 0
+               ? EXIT_STATUS_OK
+               : EXIT_STATUS_FAILED;
+}
+
+static int
+run_inside(char *const *argv)
+{
+    (void)argv;
+    return tier_look_around();
+}
+
+const struct command command_inside = { .name = "inside", .run = run_inside };
+
+const struct command command_doctor = {
+    .name = "doctor",
+    .summary = "say what works on this machine, and how to get the rest",
+    .synopsis = "[--json] [--tier full|nested] [--python PATH]",
+    .description =
+        "      Makes a sandbox of each tier, looks at it from inside, and says which "
+        "one\n"
+        "      this machine gives: full, nested, or none. Then it tries each layer by\n"
+        "      itself, asks the runtimes for their interpreters, and lists kernelspecs,\n"
+        "      the running server and versions. Under what is missing stands how to get\n"
+        "      it. Nothing is changed. Asking a runtime means running its interpreter\n"
+        "      outside of the sandbox.\n"
+        "\n"
+        "      Layers are tried with the rights that doctor is started with, in the\n"
+        "      working directory: start it as the kernel will be.\n",
+    .options = options,
+    .option_count = N_ELEMENTS(options),
+    .notes =
+        "JSON\n"
+        "      tier         \"full\", \"nested\" or null\n"
+        "      full, nested   objects: works; inside, what a program there sees; or\n"
+        "                   missing and remedy\n"
+        "      layers, runtimes, kernelspecs\n"
+        "                   arrays of objects: name, state (ok, partly, missing), "
+        "detail,\n"
+        "                   and remedy if there is one\n"
+        "      server       its socket, or null\n"
+        "      versions     object of strings\n"
+        "\n"
+        "EXIT STATUS\n"
+        "      0    the required tier works\n"
+        "      1    it does not\n"
+        "      2    wrong usage\n"
+        "\n"
+        "EXAMPLES\n"
+        "      cellwall doctor\n"
+        "      cellwall doctor --json --tier nested\n",
+    .run = run,
+};
