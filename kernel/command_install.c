@@ -149,6 +149,7 @@ const struct command command_install_kernelspec = {
     .synopsis =
         "[--runtime NAME]... [--python PATH] [--network none|host]\n"
         "                                  [--profile notebook|agent] [--limits LIST]\n"
+        "                                  [--tier full|nested]\n"
         "                                  [--user | --prefix DIR | --sys-prefix]",
     .description =
         "      Writes a kernelspec named cellwall-NAME for each runtime, so that "

@@ -279,6 +279,45 @@ def sleepers() -> list[int]:
     return found
 
 
+def test_a_server_that_requires_the_full_tier_does_not_start(place: Place) -> None:
+    done = place.run("serve", "--environment", str(place.environment))
+
+    assert done.returncode == 125
+    assert "this machine gives no full sandbox: " in done.stderr
+    assert "--tier nested accepts a weaker one" in done.stderr
+
+
+def test_a_server_makes_nested_sandboxes_for_kernels(place: Place) -> None:
+    """One container for both: a kernel's server is in its own namespaces."""
+    script = (
+        '"$0" serve --tier nested --environment "$1" 2> server.log & '
+        "until grep -qs ready server.log; do sleep 0.05; done; "
+        'shift; exec "$0" kernel "$@"'
+    )
+    with KernelProcess(
+        [*place.argv, "sh", "-c", script, str(BINARY), str(place.environment)]
+        + ["-f", "{connection_file}", "--environment", str(place.environment)]
+        + ["--tier", "nested", "--profile", "agent"],
+        place.directory,
+        env=place.env(),
+    ) as kernel:
+        if os.geteuid() == 0:
+            os.chown(kernel.file, place.directory.stat().st_uid, -1)
+        with Client(kernel.info) as client:
+            client.wait_ready()
+            assert client.evaluate("6 * 7") == 42
+            run = client.execute("import os; print(os.getcwd())")
+            assert run.stream().startswith(str(place.directory.parent / "tmp"))
+        log = (place.directory / "server.log").read_text()
+        assert "nested ones are made, by exec" in log
+        # Full ones were wished first, and neither of them could make one.
+        alone = [n for n in kernel.stderr().splitlines() if "without a server" in n]
+        assert all("new namespaces" in line for line in alone)
+        for pid in kernels_of(Path("serve")):
+            os.kill(pid, signal.SIGTERM)
+    assert wait_for_no_process({os.getpid()}) == {}
+
+
 def test_the_doctor_says_what_the_container_lacks(place: Place) -> None:
     person = place.run("doctor")
     machine = place.run("doctor", "--json")
