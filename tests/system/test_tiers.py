@@ -241,13 +241,17 @@ def test_daemons_end_with_the_kernel(nested: Nested) -> None:
 
 def kernels_of(file: Path) -> list[int]:
     """The process that serves FILE, not its launcher nor who started it."""
-    return [
-        int(p.name)
-        for p in Path("/proc").iterdir()
-        if p.name.isdigit()
-        and (p / "comm").read_text() == "cellwall\n"
-        and str(file).encode() in (p / "cmdline").read_bytes()
-    ]
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            is_ours = (entry / "comm").read_text() == "cellwall\n"
+            if is_ours and str(file).encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has just ended
+    return found
 
 
 def test_nothing_is_left_when_the_kernel_is_killed(place: Place) -> None:
@@ -313,8 +317,12 @@ def test_a_server_makes_nested_sandboxes_for_kernels(place: Place) -> None:
         # Full ones were wished first, and neither of them could make one.
         alone = [n for n in kernel.stderr().splitlines() if "without a server" in n]
         assert all("new namespaces" in line for line in alone)
-        for pid in kernels_of(Path("serve")):
-            os.kill(pid, signal.SIGTERM)
+        for pid in kernels_of(place.environment):
+            if (
+                pid != kernel.pid
+                and b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ):
+                os.kill(pid, signal.SIGTERM)
     assert wait_for_no_process({os.getpid()}) == {}
 
 
