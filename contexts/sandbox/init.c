@@ -22,6 +22,7 @@
 #include "protocol/cleanup.h"
 
 #define INIT_NAME "cellwall-init"
+#define FORK_LINGER_MS 500 /* many times what a fork by a zygote takes */
 #define ENDED_EARLY "runner ended while it was confined" /* as a step */
 
 struct init {
@@ -451,6 +452,25 @@ call_zygote(const struct sandbox_work *work, int status)
     return r <= 0 ? r : -EINVAL;
 }
 
+/* With init ends what forks the runner here, and shares the zygote's memory: a zygote
+ * whose fork is torn is lost. A fork takes milliseconds, so it is waited for, even by who
+ * is not wanted any more; but no zygote keeps a context alive. */
+static void
+wait_for_fork(const struct sandbox_work *work)
+{
+    struct pollfd fds[] = { { .fd = work->status, .events = POLLIN },
+                            { .fd = work->fds[SANDBOX_CONTROL], .events = POLLRDHUP } };
+
+    while (poll(fds, N_ELEMENTS(fds), -1) < 0)
+        if (errno != EINTR)
+            _exit(1);
+    if (fds[1].revents == 0)
+        return;
+    if (fds[0].revents == 0)
+        poll(fds, 1, FORK_LINGER_MS);
+    _exit(0);
+}
+
 /* Waits until the runner exists. */
 static pid_t
 runner_from_zygote(const struct sandbox_work *work)
@@ -458,7 +478,7 @@ runner_from_zygote(const struct sandbox_work *work)
     struct sandbox_failure word = { 0 };
     ssize_t n;
 
-    wait_with_server(work, work->status, POLLIN);
+    wait_for_fork(work);
     n = recv(work->status, &word, sizeof word, MSG_DONTWAIT);
     if (n != (ssize_t)sizeof word || (word.error == 0 && word.pid <= 0))
         sandbox_failure_set(&word, ECHILD, "fork by the zygote", "");

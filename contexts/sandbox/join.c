@@ -25,17 +25,23 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
+#define TORN 3 /* exit status of a helper whose middle was killed */
 #define RSEQ_BYTES 32 /* of the area, for the kernel; all that have been used so far */
 
 /* A function of its own, so that a child by vfork keeps its hands off its parent's frame.
  */
 #define OWN_FRAME __attribute__((noinline))
 
-static void
+/* Its exit status. One that was killed may have held locks of libc, in the memory that it
+ * shared: TORN. */
+static int
 wait_for(pid_t pid)
 {
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    int status = 0;
+
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : TORN;
 }
 
 static void
@@ -101,28 +107,28 @@ enter_and_fork(struct sandbox_work *work)
         tell_failure(work, "fork into the sandbox");
         _exit(1);
     }
-    wait_for(pid);
+    if (wait_for(pid) == TORN)
+        _exit(TORN);
     word.pid = work->born;
     if (word.pid > 0)
         send(work->status, &word, sizeof word, MSG_NOSIGNAL);
     _exit(0);
 }
 
-/* True in the runner. */
-static OWN_FRAME bool
+/* In the runner SANDBOX_JOIN_RUNNER, else 0; or < 0: the zygote cannot go on. */
+static OWN_FRAME int
 make_runner(struct sandbox_work *work)
 {
     pid_t pid = vfork();
 
     if (pid == 0) {
         enter_and_fork(work);
-        return true;
+        return SANDBOX_JOIN_RUNNER;
     }
-    if (pid < 0)
-        tell_failure(work, "fork in the zygote");
-    else
-        wait_for(pid);
-    return false;
+    if (pid > 0)
+        return wait_for(pid) == TORN ? -ECANCELED : 0;
+    tell_failure(work, "fork in the zygote");
+    return 0;
 }
 /* NOLINTEND(*vfork,*Vfork,bugprone-unsafe-functions) */
 
@@ -183,33 +189,34 @@ read_call(uint8_t *packet, const struct passing *passing, struct sandbox_call *r
     return false;
 }
 
-/* True in the runner. Init hears of every failure, if only by the end of its socket. */
-static bool
+/* As make_runner. Init hears of every failure, if only by the end of its socket. */
+static int
 answer(uint8_t *packet, const struct passing *passing,
        const struct sandbox_join_hooks *hooks, struct sandbox_spec_copy *ret)
 {
     struct sandbox_call call;
     struct sandbox_work work;
-    bool is_runner;
+    int r;
 
     if (!read_call(packet, passing, &call, ret))
-        return false;
+        return 0;
     work_init(&work, &ret->spec, &call, passing);
     if (hooks->before != NULL)
         hooks->before();
-    is_runner = make_runner(&work);
-    if (!is_runner) {
-        if (hooks->after_in_zygote != NULL)
+    r = make_runner(&work);
+    if (r != SANDBOX_JOIN_RUNNER) {
+        if (r == 0 && hooks->after_in_zygote != NULL)
             hooks->after_in_zygote();
-        sandbox_spec_copy_fini(ret);
-        return false;
+        if (r == 0)
+            sandbox_spec_copy_fini(ret);
+        return r;
     }
     restore_rseq();
     sandbox_runner_confine(&work);
     if (hooks->after_in_runner != NULL)
         hooks->after_in_runner();
     close(work.status); /* init takes the runner for started */
-    return true;
+    return SANDBOX_JOIN_RUNNER;
 }
 
 int
@@ -223,15 +230,16 @@ sandbox_join_serve(int socket, const struct sandbox_join_hooks *hooks,
     for (;;) {
         struct passing passing;
         int r = passing_receive(socket, packet, SANDBOX_CALL_BYTES_MAX, 0, &passing);
-        bool is_runner;
 
         if (r < 0)
             return error_set(err, r, "waiting for a request: %s", strerror(-r));
         if (passing.length == 0 && passing_is_ended(socket))
             return SANDBOX_JOIN_ENDED;
-        is_runner = answer(packet, &passing, hooks, ret);
-        if (is_runner)
+        r = answer(packet, &passing, hooks, ret);
+        if (r == SANDBOX_JOIN_RUNNER)
             return SANDBOX_JOIN_RUNNER; /* its other fds are closed already */
+        if (r < 0) /* no allocation may be given back, nor made, any more */
+            _exit(EXIT_FAILURE);
         passing_fini(&passing);
     }
 }

@@ -29,7 +29,8 @@ enum sandbox_join {
 /* Serves requests on SOCKET (borrowed, SOCK_SEQPACKET). Returns < 0 or an enum
  * sandbox_join; in a runner *ret is its spec, owned by the caller, fds 0 to 3 are as its
  * spawner promised, and all others are closed. A request that cannot be served is
- * answered with a failure, by init's report. */
+ * answered with a failure, by init's report. When a context ends in the very moment of
+ * the fork, the zygote's memory is not to be trusted any more: the process ends. */
 int sandbox_join_serve(int socket, const struct sandbox_join_hooks *hooks,
                        struct sandbox_spec_copy *ret, struct error *err);
 
