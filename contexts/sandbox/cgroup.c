@@ -212,6 +212,8 @@ make_ours(int above, const char *name)
         if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0 || fstat(dir, &ours) < 0 ||
             fstatat(above, name, &there, 0) < 0 || ours.st_ino != there.st_ino)
             continue;
+        if (ours.st_uid != geteuid())
+            return -EEXIST; /* left by another user's, in another pid namespace */
         ret = dir;
         dir = -1;
         return ret;
