@@ -50,6 +50,16 @@ class Refused(Expectation):
 
 
 @dataclass
+class Answers(Refused):
+    """As Refused, but what this machine's libraries have no number for is left out."""
+
+    def check(self, run: Run, way: Way) -> None:
+        said = {line.split()[0] for line in run.stream().splitlines() if line}
+        assert len(said) > 100
+        Refused({k: v for k, v in self.answers.items() if k in said}).check(run, way)
+
+
+@dataclass
 class Says(Expectation):
     """The cell ends well, and has printed what the patterns look for."""
 

@@ -255,6 +255,7 @@ while True:
     time.sleep(0.005)
 """,
         Interrupted(again=True),
+        unclean=True,  # the last one is nobody's to wait for
     ),
     Program(
         50,

@@ -3,13 +3,35 @@
 
 from __future__ import annotations
 
-from tests.sandbox.hostile.program import Lost, Program, Refused, Says
+import re
+from pathlib import Path
+
+from tests.sandbox.hostile.program import Answers, Lost, Program, Refused, Says
 
 # Which of the walls is met first differs by profile, user and kernel.
 GONE = "ENOENT ENOTDIR"
 CLOSED = "EROFS EACCES EPERM ENOENT"
 
+# The table that the probe program is checked with: CALL(name, errno).
+CALLS: dict[str, str] = dict(
+    re.findall(
+        r"^CALL\((\w+), (\w+)\)$",
+        (Path(__file__).parents[1] / "calls.def").read_text(),
+        re.MULTILINE,
+    )
+)
+
 PROGRAMS = [
+    Program(
+        67,
+        "every-refused-call",
+        "each system call that is refused whatever it is given",
+        "".join(
+            f'if NR["{name}"] >= 0: tell("{name}", call, "{name}", *[-1] * 6)\n'
+            for name in CALLS
+        ),
+        Answers(CALLS),
+    ),
     Program(
         54,
         "trace-init",
@@ -224,10 +246,15 @@ print("found", found)
         "control-groups",
         "lifts its limits, or starts a program as the host by release_agent",
         """
-for what in ("/sys", "/sys/fs/cgroup", "/sys/kernel/debug", "/sys/kernel/tracing",
+for what in ("/sys/kernel", "/sys/fs/bpf", "/sys/kernel/debug", "/sys/kernel/tracing",
              "/sys/firmware/efi/efivars", "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-             "/sys/fs/cgroup/release_agent", "/sys/kernel/uevent_helper"):
+             "/sys/fs/cgroup/release_agent", "/sys/kernel/uevent_helper",
+             "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/cgroup.kill"):
     tell_open(what, what, os.O_RDONLY)
+for what in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/cpu.max"):
+    tell(what, lambda: open(what, "w", buffering=1).write("max"))
+tell("own", os.mkdir, "/sys/fs/cgroup/own")
+tell("chmod", os.chmod, "/sys/fs/cgroup", 0o777)
 os.makedirs("/tmp/group", exist_ok=True)
 for kind in (b"cgroup", b"cgroup2", b"sysfs", b"debugfs", b"tracefs"):
     tell(kind.decode(), call, "mount", kind, b"/tmp/group", kind, 0, None)
@@ -237,12 +264,21 @@ os.rmdir("/tmp/group")
             {
                 **dict.fromkeys(
                     (
-                        *("/sys", "/sys/fs/cgroup", "/sys/kernel/debug"),
+                        *("/sys/kernel", "/sys/fs/bpf", "/sys/kernel/debug"),
                         *("/sys/kernel/tracing", "/sys/firmware/efi/efivars"),
                         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
                         *("/sys/fs/cgroup/release_agent", "/sys/kernel/uevent_helper"),
+                        *("/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/cgroup.kill"),
                     ),
                     GONE,
+                ),
+                # What is there is made up, for libraries that ask how much they have.
+                **dict.fromkeys(
+                    (
+                        *("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max"),
+                        *("/sys/fs/cgroup/cpu.max", "own", "chmod"),
+                    ),
+                    CLOSED,
                 ),
                 **dict.fromkeys(("cgroup", "cgroup2", "sysfs", "debugfs", "tracefs"), "EPERM"),
             }
