@@ -279,7 +279,7 @@ sweep_entry(const struct sandbox_work *work, const char *name)
     struct stat st;
 
     if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
-        time(NULL) - st.st_ctime < SWEEP_AGE_S)
+        time(NULL) - st.st_mtime < SWEEP_AGE_S)
         return;
     if (work->own_ids && (st.st_uid < SANDBOX_OWN_ID_BASE || st.st_uid >= OWN_IDS_END ||
                           !become(st.st_uid, (gid_t)st.st_uid)))

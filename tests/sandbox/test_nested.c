@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -384,6 +385,105 @@ test_what_must_be_refused_is_refused_and_gaps_are_known(void **state)
     close(file);
 }
 
+/* Which has been asked for: then TCP is, too, and nothing else. */
+static void
+test_host_network_is_given_when_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct buffer program;
+    char port[16], error[32];
+    int number, tcp = listen_tcp(&number);
+
+    snprintf(port, sizeof port, "%d", number);
+    const char *const argv[] = {
+        box_probe_path(), "nested", port, "/x", "/x", "1", NULL
+    };
+    buffer_init(&program, POLICY_BYTES_MAX);
+    assert_int_equal(sandbox_policy_compile_nested(&program, SANDBOX_NETWORK_HOST, NULL),
+                     0);
+    f->spec.network = SANDBOX_NETWORK_HOST;
+    f->spec.seccomp = buffer_slice(&program);
+    assert_int_equal(buffer_append_text(&f->output, "\n"), 0);
+    f->spec.argv = argv;
+    assert_int_equal(box_run(&f->spec, &f->output), 0);
+    buffer_fini(&program);
+    answer(f, "refuse_tcp", error);
+    assert_string_equal(error, "done");
+    answer(f, "refuse_udp", error);
+    assert_string_equal(error, "done");
+    answer(f, "refuse_unix", error);
+    assert_string_equal(error, "EAFNOSUPPORT");
+    answer(f, "refuse_raw", error);
+    assert_string_equal(error, "EPERM");
+    close(tcp);
+}
+
+/* With an id of its own the runner is nobody's friend: modes decide. */
+static void
+test_directory_that_is_closed_to_others_is_named(void **state)
+{
+    struct fixture *f = *state;
+    const char *const argv[] = { box_probe_path(), "exit", "0", NULL };
+    struct control_report report;
+    char step[CONTROL_STEP_BYTES];
+
+    assert_int_equal(chmod(f->workspace, 0700), 0);
+    start(f, argv);
+    if (box_is_user()) {
+        box_expect(&f->box, CONTROL_STARTED, NULL);
+    } else {
+        box_expect(&f->box, CONTROL_FAILED, &report);
+        snprintf(step, sizeof step, "directory %s", f->workspace);
+        assert_string_equal(report.step, step);
+        assert_int_equal(report.error, EACCES);
+    }
+    box_end(&f->box);
+}
+
+/* The only one that there is. */
+static void
+find_private(char ret[128])
+{
+    DIR *directory = opendir(folder);
+    const struct dirent *entry;
+
+    ret[0] = '\0';
+    while ((entry = readdir(directory)) != NULL)
+        if (strncmp(entry->d_name, SANDBOX_PRIVATE_PREFIX,
+                    strlen(SANDBOX_PRIVATE_PREFIX)) == 0)
+            snprintf(ret, 128, "%s/%.60s", folder, entry->d_name);
+    closedir(directory);
+}
+
+/* A younger one may be in the making, and not locked yet. */
+static void
+test_directory_of_a_dead_warden_is_removed_by_the_next(void **state)
+{
+    static const struct timespec times[2] = { 0 };
+    struct fixture *f = *state;
+    char path[128];
+
+    start_staying(f, "hide", "HOME");
+    find_private(path);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0); /* init comes here */
+    assert_int_equal(syscall(SYS_pidfd_send_signal, f->box.pidfd, SIGKILL, NULL, 0), 0);
+    box_command(&f->box, CONTROL_KILL_ALL, 0);
+    box_expect(&f->box, CONTROL_EXITED, NULL); /* init has seen to its runner */
+    assert_int_equal(shutdown(f->box.control, SHUT_WR), 0);
+    while (waitpid(-1, NULL, 0) > 0)
+        continue;
+    prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+    box_end(&f->box);
+    assert_int_equal(count_private(), 1);
+    assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+    buffer_clear(&f->output, 0);
+    start_staying(f, "stay", NULL);
+    while (access(path, F_OK) == 0)
+        assert_true(box_is_alive(&f->box));
+    box_end(&f->box);
+    assert_int_equal(count_private(), 0);
+}
+
 static void
 read_status(pid_t pid, struct buffer *ret)
 {
@@ -692,6 +792,8 @@ main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         TEST(test_runner_has_no_rights),
         TEST(test_what_must_be_refused_is_refused_and_gaps_are_known),
+        TEST(test_host_network_is_given_when_asked_for),
+        TEST(test_directory_that_is_closed_to_others_is_named),
         TEST(test_exit_is_reported),
         TEST(test_program_that_is_not_shown_is_not_run),
         TEST(test_interrupt_reaches_the_group),
@@ -701,6 +803,7 @@ main(int argc, char **argv)
         TEST(test_killing_everybody_reaches_nobody_else),
         TEST(test_nothing_survives_an_init_that_is_killed),
         TEST(test_private_directory_is_removed_whatever_is_in_it),
+        TEST(test_directory_of_a_dead_warden_is_removed_by_the_next),
         TEST(test_writable_folder_with_something_to_hide_is_refused),
         TEST(test_zygote_has_no_nested_tier),
         TEST(test_failures_of_the_spawner_are_closed),
