@@ -20,6 +20,7 @@ from tests.sandbox.hostile import (
     section_b,
     section_c,
     section_d,
+    section_d_calls,
     section_e,
     section_f,
     section_g,
@@ -31,12 +32,14 @@ from tests.system.conftest import BINARY, KERNEL
 
 pytestmark = pytest.mark.cellwall
 
-WAYS = [f"{who}-{profile}" for who in ("root", "user") for profile in ("notebook", "agent")]
+WAYS = [
+    f"{who}-{profile}" for who in ("root", "user") for profile in ("notebook", "agent")
+]
 SECTIONS = {
     "A": section_a.PROGRAMS,
     "B": section_b.PROGRAMS,
     "C": section_c.PROGRAMS,
-    "D": section_d.PROGRAMS,
+    "D": [*section_d.PROGRAMS, *section_d_calls.PROGRAMS],
     "E": section_e.PROGRAMS,
     "F": section_f.PROGRAMS,
     "G": section_g.PROGRAMS,

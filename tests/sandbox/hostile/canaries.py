@@ -59,9 +59,7 @@ class Canaries:
         states = []
         for file in self.files:
             s = file.stat()
-            states.append(
-                (s.st_mode, s.st_uid, s.st_nlink, s.st_mtime_ns, s.st_atime_ns)
-            )
+            states.append((s.st_mode, s.st_uid, s.st_nlink, s.st_mtime_ns, s.st_atime_ns))
         return states
 
     def _sleeper(self) -> dict[str, str]:

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 from tests.sandbox.hostile.program import (
-
     Interrupted,
     Lost,
     Program,
-
     Refused,
     Says,
 )
@@ -39,11 +37,22 @@ print("init is there")
         "kill-strangers",
         "signals the kernel, its launcher and a stranger by their numbers outside",
         """
-for what, pid in (("kernel", KERNEL_PID), ("launcher", KERNEL_PID + 1), ("canary", CANARY_PID)):
+for what, pid in (
+    ("kernel", KERNEL_PID),
+    ("launcher", KERNEL_PID + 1),
+    ("canary", CANARY_PID),
+):
     tell(what, os.kill, pid, signal.SIGKILL)
     tell(what + "-group", os.killpg, pid, signal.SIGKILL)
     tell(what + "-thread", call, "tgkill", pid, pid, 9)
-    tell(what + "-queue", call, "rt_sigqueueinfo", pid, 9, ctypes.cast(ctypes.create_string_buffer(128), ctypes.c_void_p))
+    tell(
+        what + "-queue",
+        call,
+        "rt_sigqueueinfo",
+        pid,
+        9,
+        ctypes.cast(ctypes.create_string_buffer(128), ctypes.c_void_p),
+    )
     tell(what + "-pidfd", call, "pidfd_open", pid, 0)
 """,
         Refused(
@@ -52,7 +61,10 @@ for what, pid in (("kernel", KERNEL_PID), ("launcher", KERNEL_PID + 1), ("canary
                 for what in ("kernel", "launcher", "canary")
                 for how in ("", "-group", "-thread", "-pidfd")
             }
-            | {f"{what}-queue": "ESRCH EPERM" for what in ("kernel", "launcher", "canary")}
+            | {
+                f"{what}-queue": "ESRCH EPERM"
+                for what in ("kernel", "launcher", "canary")
+            }
         ),
     ),
     Program(
@@ -112,6 +124,7 @@ time.sleep(1000)
         "takes the terminal's way to be stopped",
         """
 import pty, subprocess
+
 os.kill(os.getpid(), signal.SIGTSTP)
 os.kill(os.getpid(), signal.SIGTTIN)
 os.kill(os.getpid(), signal.SIGTTOU)
@@ -202,21 +215,32 @@ os.kill(os.getpid(), signal.SIGKILL)
         "shared-memory-children",
         "makes children that share its memory or are no children, and exec loops",
         """
-CLONE = {"vm": 0x100, "parent": 0x8000, "thread-alone": 0x10000, "untraced": 0x800000,
-         "pidfd": 0x1000, "io": 0x80000000, "sysvsem": 0x40000}
+CLONE = {
+    "vm": 0x100,
+    "parent": 0x8000,
+    "thread-alone": 0x10000,
+    "untraced": 0x800000,
+    "pidfd": 0x1000,
+    "io": 0x80000000,
+    "sysvsem": 0x40000,
+}
 import subprocess
+
 tell("thread-alone", call, "clone", CLONE["thread-alone"], 0, 0, 0, 0)
 if call("clone", CLONE["parent"], 0, 0, 0, 0) == 0:
     time.sleep(1000)
 for what in ("pidfd", "io", "sysvsem"):
+
     def one():
         pid = call("clone", CLONE[what] | 17, 0, 0, 0, 0)
         if pid == 0:
             os._exit(0)
         os.waitpid(pid, 0)
+
     if what != "pidfd":
         tell(what, one)
-done = subprocess.run(["sh", "-c", 'i=0; loop() { i=$1; [ $i -lt 200 ] && exec sh -c "$2" x $((i+1)) "$2"; }; loop 0 \\'[ $1 -lt 200 ] && exec sh -c "$2" x $(($1+1)) "$2"; exit 0\\''])
+step = '[ $1 -lt 200 ] && exec sh -c "$2" x $(($1 + 1)) "$2"; exit 0'
+done = subprocess.run(["sh", "-c", step, "x", "0", step])
 print("loop", done.returncode)
 """,
         Says("thread-alone EINVAL", "loop 0"),
@@ -263,6 +287,8 @@ while True:
         "forks and waits when it is to end, in every hook that Python has",
         """
 import atexit, threading, weakref
+
+
 def linger():
     try:
         if os.fork() == 0:
@@ -271,9 +297,13 @@ def linger():
         pass
     while True:
         time.sleep(1000)
+
+
 class Undead:
     def __del__(self):
         linger()
+
+
 atexit.register(linger)
 threading._register_atexit(linger)
 undead = Undead()
@@ -290,11 +320,12 @@ print("ready to linger")
         "takes a controlling terminal, and steps into the background of it",
         """
 import pty
+
 master, slave = pty.openpty()
 pid = os.fork()
 if pid == 0:
     os.setsid()
-    call("ioctl", slave, 0x540e, 0)
+    call("ioctl", slave, 0x540E, 0)
     os.tcsetpgrp(slave, os.getpgrp())
     if os.fork() == 0:
         os.setpgid(0, 0)

@@ -41,7 +41,9 @@ PROGRAMS = [
         "links-out",
         "leaves links to secrets, and follows them",
         """
-for i, target in enumerate(["/etc/shadow", CANARIES[0], "/proc/1/root", "../" * 40 + CANARIES[0]]):
+for i, target in enumerate(
+    ["/etc/shadow", CANARIES[0], "/proc/1/root", "../" * 40 + CANARIES[0]]
+):
     os.symlink(target, f"l{i}")
     tell_open(f"l{i}", f"l{i}")
     tell_open(f"write-l{i}", f"l{i}", os.O_WRONLY | os.O_CREAT)
@@ -49,10 +51,7 @@ for i, target in enumerate(["/etc/shadow", CANARIES[0], "/proc/1/root", "../" * 
         Refused(
             {
                 **dict.fromkeys(("l0", "l1", "l2", "l3"), "ENOENT EACCES EPERM"),
-                **{
-                    f"write-l{i}": "ENOENT EROFS EACCES EPERM EISDIR"
-                    for i in range(4)
-                },
+                **{f"write-l{i}": "ENOENT EROFS EACCES EPERM EISDIR" for i in range(4)},
             }
         ),
     ),
@@ -69,7 +68,9 @@ for name in (".ipython", ".cache", ".config", ".local", ".jupyter"):
         pass
     for place in (home, os.getcwd()):
         try:
-            os.symlink("/proc/1/root" + os.path.dirname(CANARIES[0]), os.path.join(place, name))
+            os.symlink(
+                "/proc/1/root" + os.path.dirname(CANARIES[0]), os.path.join(place, name)
+            )
         except OSError:
             pass
 print("left")
@@ -83,17 +84,24 @@ print("left")
         "swaps a folder for a link as fast as it can, and walks through it",
         """
 import threading
+
 os.makedirs("real", exist_ok=True)
 open("real/canary", "w").write("mine")
 os.symlink(os.path.dirname(CANARIES[0]), "other")
 stop, leaked = False, []
+
+
 def swap():
     while not stop:
         try:
-            os.rename("real", "t"); os.rename("other", "real")
-            os.rename("real", "other"); os.rename("t", "real")
+            os.rename("real", "t")
+            os.rename("other", "real")
+            os.rename("real", "other")
+            os.rename("t", "real")
         except OSError:
             pass
+
+
 t = threading.Thread(target=swap)
 t.start()
 name = os.path.basename(CANARIES[0])
@@ -124,7 +132,10 @@ os.makedirs("a/b", exist_ok=True)
 fd = os.open("a/b", os.O_RDONLY)
 os.rename("a/b", "b")
 tell("walk", lambda: os.open("../../.." + CANARIES[0], os.O_RDONLY, dir_fd=fd))
-tell("walk-far", lambda: os.open("../" * 50 + CANARIES[0].lstrip("/"), os.O_RDONLY, dir_fd=fd))
+tell(
+    "walk-far",
+    lambda: os.open("../" * 50 + CANARIES[0].lstrip("/"), os.O_RDONLY, dir_fd=fd),
+)
 os.close(fd)
 """,
         Says(
@@ -143,7 +154,12 @@ os.close(fd)
         "links to what it may only read, to write through the link",
         """
 exe = os.path.realpath("/proc/self/exe")
-for what, path in (("exe", exe), ("passwd", "/etc/passwd"), ("libc", "/usr/lib"), ("null", "/dev/null")):
+for what, path in (
+    ("exe", exe),
+    ("passwd", "/etc/passwd"),
+    ("libc", "/usr/lib"),
+    ("null", "/dev/null"),
+):
     tell(what, os.link, path, "hard")
     tell(what + "-tmp", os.link, path, "/tmp/hard")
 fd = os.open(exe, os.O_PATH)
@@ -169,6 +185,7 @@ os.close(fd)
         "leaves pipes, sockets and devices where the server might open them",
         """
 import stat
+
 os.mkfifo("pipe")
 s = socket.socket(socket.AF_UNIX)
 s.bind("sock")
@@ -204,8 +221,22 @@ print("made")
         "names",
         "makes files whose names are options, escapes, no text, and very long",
         """
-names = [b"-rf", b"--help", b"a\\nb", b"\\x1b[2J", b"\\xff\\xfe", b"\\xed\\xa0\\x80", b" ", b"~",
-         b"x" * 255, "\\u202egnp.exe".encode(), b"$(reboot)", b"`id`", b"con", b"..."]
+names = [
+    b"-rf",
+    b"--help",
+    b"a\\nb",
+    b"\\x1b[2J",
+    b"\\xff\\xfe",
+    b"\\xed\\xa0\\x80",
+    b" ",
+    b"~",
+    b"x" * 255,
+    "\\u202egnp.exe".encode(),
+    b"$(reboot)",
+    b"`id`",
+    b"con",
+    b"...",
+]
 for name in names:
     os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
 assert set(names) <= set(os.listdir(b"."))
@@ -220,13 +251,16 @@ tell("too-long", os.mkdir, "x" * 256)
         "truncates a file that it has mapped, and touches it",
         """
 import mmap
+
 with open("shrinks", "w+b") as f:
     f.write(bytes(1 << 16))
     f.flush()
     m = mmap.mmap(f.fileno(), 1 << 16)
+
     def touch():
         f.truncate(0)
         m[1 << 15]
+
     print("status", in_child(touch))
     m.close()
 """,
@@ -249,7 +283,14 @@ tell("trusted", os.setxattr, "closed", "trusted.overlay.opaque", b"y")
 tell("security", os.setxattr, "closed", "security.capability", bytes(20))
 FLAGS = (ctypes.c_int)(0x10)
 fd = os.open("closed/inner/file", os.O_RDONLY)
-tell("immutable", call, "ioctl", fd, 0x40086602, ctypes.cast(ctypes.pointer(FLAGS), ctypes.c_void_p))
+tell(
+    "immutable",
+    call,
+    "ioctl",
+    fd,
+    0x40086602,
+    ctypes.cast(ctypes.pointer(FLAGS), ctypes.c_void_p),
+)
 os.close(fd)
 os.chmod("closed/inner/file", 0)
 os.chmod("closed/inner", 0)
@@ -268,6 +309,7 @@ os.chmod("closed", 0)
         "takes leases on what others read, to hold them up",
         """
 import fcntl
+
 exe = os.path.realpath("/proc/self/exe")
 fd = os.open(exe, os.O_RDONLY)
 tell("write-lease", fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_WRLCK)
@@ -293,16 +335,32 @@ os.close(fd)
         "leaves code in every place that the next interpreter may run it from",
         """
 import site, sysconfig
+
 home = os.path.expanduser("~")
-places = {home, "/tmp", "/var/tmp", "/dev/shm", site.getusersitepackages(),
-          *site.getsitepackages(), *(p for p in sys.path if p), *sysconfig.get_paths().values(),
-          os.environ.get("PIP_TARGET") or "/tmp", home + "/.ipython/profile_default/startup",
-          os.environ.get("IPYTHONDIR", "/tmp") + "/profile_default/startup"}
+places = {
+    home,
+    "/tmp",
+    "/var/tmp",
+    "/dev/shm",
+    site.getusersitepackages(),
+    *site.getsitepackages(),
+    *(p for p in sys.path if p),
+    *sysconfig.get_paths().values(),
+    os.environ.get("PIP_TARGET") or "/tmp",
+    home + "/.ipython/profile_default/startup",
+    os.environ.get("IPYTHONDIR", "/tmp") + "/profile_default/startup",
+}
 here = os.getcwd()
 for place in places:
     if place == here:
         continue  # the notebook's own folder is its own business
-    for name in ("sitecustomize.py", "usercustomize.py", "json.py", "poison.pth", "00-poison.py"):
+    for name in (
+        "sitecustomize.py",
+        "usercustomize.py",
+        "json.py",
+        "poison.pth",
+        "00-poison.py",
+    ):
         try:
             os.makedirs(place, exist_ok=True)
             with open(os.path.join(place, name), "w") as f:
@@ -319,8 +377,13 @@ os._exit(1)
         "looks whether the last one has left anything",
         """
 import builtins, json
-print("poisoned", hasattr(builtins, "poisoned"), "poison" in str(sys.path),
-      [p for p in ("/tmp", "/var/tmp", "/dev/shm") if "json.py" in os.listdir(p)])
+
+print(
+    "poisoned",
+    hasattr(builtins, "poisoned"),
+    "poison" in str(sys.path),
+    [p for p in ("/tmp", "/var/tmp", "/dev/shm") if "json.py" in os.listdir(p)],
+)
 """,
         Says(r"poisoned False False \[\]"),
     ),
@@ -331,11 +394,18 @@ print("poisoned", hasattr(builtins, "poisoned"), "poison" in str(sys.path),
         """
 import json, numpy, site
 import cellwall_runner
-for what, folder in (("numpy", os.path.dirname(numpy.__file__)), ("json", os.path.dirname(json.__file__)),
-                     ("runner", os.path.dirname(cellwall_runner.__file__)),
-                     ("prefix", sys.prefix), ("base", sys.base_prefix),
-                     ("site", site.getsitepackages()[0]), ("usr", "/usr"), ("etc", "/etc"),
-                     ("cache", os.path.dirname(json.__file__) + "/__pycache__")):
+
+for what, folder in (
+    ("numpy", os.path.dirname(numpy.__file__)),
+    ("json", os.path.dirname(json.__file__)),
+    ("runner", os.path.dirname(cellwall_runner.__file__)),
+    ("prefix", sys.prefix),
+    ("base", sys.base_prefix),
+    ("site", site.getsitepackages()[0]),
+    ("usr", "/usr"),
+    ("etc", "/etc"),
+    ("cache", os.path.dirname(json.__file__) + "/__pycache__"),
+):
     tell_open(what, folder + "/made", os.O_WRONLY | os.O_CREAT)
     tell(what + "-mode", os.chmod, folder, 0o777)
     tell(what + "-time", os.utime, folder)
@@ -363,11 +433,20 @@ tell_open("numpy-file", numpy.__file__, os.O_RDWR)
         "mounts over its workspace and its /proc, by every program there is for it",
         """
 import shutil, subprocess
+
 failed = []
-for command in (["mount", "-t", "tmpfs", "none", "."], ["mount", "--bind", "/", "/proc"],
-                ["umount", "/proc"], ["fusermount", "-u", "."], ["unshare", "-Urm", "true"],
-                ["nsenter", "-t", "1", "-a", "true"], ["chroot", "/", "/bin/true"],
-                ["bwrap", "--ro-bind", "/", "/", "true"], ["losetup", "-f"], ["newuidmap", "1", "0", "0", "1"]):
+for command in (
+    ["mount", "-t", "tmpfs", "none", "."],
+    ["mount", "--bind", "/", "/proc"],
+    ["umount", "/proc"],
+    ["fusermount", "-u", "."],
+    ["unshare", "-Urm", "true"],
+    ["nsenter", "-t", "1", "-a", "true"],
+    ["chroot", "/", "/bin/true"],
+    ["bwrap", "--ro-bind", "/", "/", "true"],
+    ["losetup", "-f"],
+    ["newuidmap", "1", "0", "0", "1"],
+):
     if shutil.which(command[0]):
         done = subprocess.run(command, capture_output=True, timeout=20)
         failed.append(done.returncode != 0)
@@ -381,6 +460,7 @@ print("failed", all(failed))
         "leaves set-user-id programs for somebody outside to run",
         """
 import shutil
+
 shutil.copy("/usr/bin/id", "id")
 os.chmod("id", 0o6777)
 print("left")
@@ -389,4 +469,3 @@ print("left")
         profiles=("notebook",),
     ),
 ]
-

@@ -14,9 +14,16 @@ if TYPE_CHECKING:
 RANDOM = """
 import random, secrets, tempfile, uuid
 import numpy
-drawn = [uuid.uuid4().hex, random.random(), secrets.token_hex(8), random.getrandbits(64),
-         float(numpy.random.default_rng().random()), float(numpy.random.random()),
-         tempfile.mktemp()]
+
+drawn = [
+    uuid.uuid4().hex,
+    random.random(),
+    secrets.token_hex(8),
+    random.getrandbits(64),
+    float(numpy.random.default_rng().random()),
+    float(numpy.random.random()),
+    tempfile.mktemp(),
+]
 """
 
 
@@ -59,10 +66,15 @@ PROGRAMS = [
         "scans all of its memory for what the server and the zygote know",
         """
 import re
+
 found = []
 # Not as a whole, or this very cell would be found.
-wanted = (b"SECRET_OF_THE_" + b"SERVER=", b"signature" + b"_scheme", b"hmac-" + b"sha256",
-          b"JPY_PARENT" + b"_PID=")
+wanted = (
+    b"SECRET_OF_THE_" + b"SERVER=",
+    b"signature" + b"_scheme",
+    b"hmac-" + b"sha256",
+    b"JPY_PARENT" + b"_PID=",
+)
 with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as mem:
     for line in maps:
         a, b = (int(x, 16) for x in line.split()[0].split("-"))
@@ -76,7 +88,7 @@ with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as mem:
         for w in wanted:
             at = data.find(w)
             while at >= 0:
-                after = data[at + len(w):at + len(w) + 4]
+                after = data[at + len(w) : at + len(w) + 4]
                 # Names of settings, in the code of libraries, are no secrets.
                 if w.endswith(b"=") and re.fullmatch(rb"[0-9a-f]{4}", after):
                     found.append(w + after)
@@ -91,7 +103,10 @@ print("found", found)
         "remnants-of-requests",
         "looks into its environment, arguments and limits for secrets of the server",
         """
-text = b"".join(open(f"/proc/self/{n}", "rb").read() for n in ("environ", "cmdline", "mountinfo", "cgroup"))
+text = b"".join(
+    open(f"/proc/self/{n}", "rb").read()
+    for n in ("environ", "cmdline", "mountinfo", "cgroup")
+)
 print("secret", b"SECRET" in text, "kernel" in os.environ, str(PORTS[0]).encode() in text)
 """,
         Says("secret False False False"),
@@ -112,7 +127,9 @@ found = []
 for pid in range(1, os.getpid()):
     for what in ("ns/user", "root", "fd", "mem", "cwd"):
         try:
-            os.listdir(f"/proc/{pid}/{what}") if what == "fd" else os.stat(f"/proc/{pid}/{what}/.")
+            os.listdir(f"/proc/{pid}/{what}") if what == "fd" else os.stat(
+                f"/proc/{pid}/{what}/."
+            )
             found.append((pid, what))
         except OSError:
             pass
@@ -127,7 +144,9 @@ for fd in range(3, 600):
         link = os.readlink(f"/proc/self/fd/{fd}")
     except OSError:
         continue
-    if not link.startswith(("socket:", "anon_inode:[event", "pipe:", "/proc/", "/dev/", "/memfd:")):
+    if not link.startswith(
+        ("socket:", "anon_inode:[event", "pipe:", "/proc/", "/dev/", "/memfd:")
+    ):
         found.append(link)
 print("found", [f for f in found if f != 1])
 """,
@@ -138,13 +157,22 @@ print("found", [f for f in found if f != 1])
         "signal-the-zygote",
         "signals whoever made it, by its number, its group and its session",
         """
-print("parent", os.getppid(), "group", os.getpgrp() == os.getpid(), "session", os.getsid(0) == os.getpid())
+print(
+    "parent",
+    os.getppid(),
+    "group",
+    os.getpgrp() == os.getpid(),
+    "session",
+    os.getsid(0) == os.getpid(),
+)
 tell("group-of-init", os.killpg, 1, 9)
 for pid in range(2, os.getpid()):
     tell("below", os.kill, pid, 9)
 print("below ESRCH")
 """,
-        Says("group True session True", "group-of-init (ESRCH|EPERM|done)", "below ESRCH"),
+        Says(
+            "group True session True", "group-of-init (ESRCH|EPERM|done)", "below ESRCH"
+        ),
     ),
     Program(
         106,
@@ -176,13 +204,23 @@ tell("mq", call, "mq_open", b"left", os.O_CREAT | os.O_RDWR, 0o666, None)
         "looks for traces of other contexts in /proc",
         """
 text = ""
-for what in ("self/mountinfo", "self/cgroup", "net/unix", "net/tcp", "sysvipc/shm", "locks", "self/mountstats"):
+for what in (
+    "self/mountinfo",
+    "self/cgroup",
+    "net/unix",
+    "net/tcp",
+    "sysvipc/shm",
+    "locks",
+    "self/mountstats",
+):
     try:
         text += open("/proc/" + what).read()
     except OSError:
         pass
 tcp = open("/proc/net/tcp").read().splitlines()[1:]
-print("tcp", len(tcp), "canary", CANARY_NAME in text, os.path.dirname(CANARIES[0]) in text)
+print(
+    "tcp", len(tcp), "canary", CANARY_NAME in text, os.path.dirname(CANARIES[0]) in text
+)
 """,
         Says(r"tcp \d+ canary False False"),
     ),
@@ -194,11 +232,13 @@ print("tcp", len(tcp), "canary", CANARY_NAME in text, os.path.dirname(CANARIES[0
 def write(value):
     with open("/proc/self/oom_score_adj", "w") as f:
         f.write(value)
+
+
 print("score", open("/proc/self/oom_score_adj").read().strip())
 tell("spared", write, "-1000")
 tell("less", write, "0")
-tell("old", lambda: open("/proc/self/oom_adj", "w", buffering=1).write("-17\\\\n"))
-tell("init", lambda: open("/proc/1/oom_score_adj", "w", buffering=1).write("1000\\\\n"))
+tell("old", lambda: open("/proc/self/oom_adj", "w", buffering=1).write("-17\\n"))
+tell("init", lambda: open("/proc/1/oom_score_adj", "w", buffering=1).write("1000\\n"))
 """,
         Says(
             r"score [1-9]\d*\n",

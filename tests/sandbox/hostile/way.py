@@ -26,6 +26,7 @@ from tests.system.rawclient import Client, KernelProcess, Run, connection_info
 from tests.system.servers import Server
 
 MIB = 1024 * 1024
+OTHER_USER = 1741  # nobody else's, so that what it is granted is ours
 DEADLINE_S = 60.0  # of anything; never reached when all is well
 MARK = "CELLWALL_HOSTILE_MARK"
 # Sanitizers keep freed memory for a while.
@@ -44,6 +45,7 @@ LIMITS = {
 PID = "__import__('os').getpid()"
 FORKED_PID = 3  # of a runner that a zygote has forked
 STUCK_S = 6.0  # by then it is told that the code does not react
+BOMB_BYTES = 3 << 30  # several times the limit; no more, should nothing hold it
 SHORT_S = 3  # for programs that never end
 
 
@@ -109,7 +111,10 @@ class Way:
         argv += ["--python", sys.executable, "--environment", str(self.environment)]
         argv += ["--server", "none" if self.server is None else str(self.server.file)]
         argv += ["--profile", self.profile]
-        argv += ["--limits", ",".join(f"{k}={v}" for k, v in {**LIMITS, **limits}.items())]
+        argv += [
+            "--limits",
+            ",".join(f"{k}={v}" for k, v in {**LIMITS, **limits}.items()),
+        ]
         if self.user:
             argv = [
                 *("sh", "-c"),
@@ -159,11 +164,8 @@ class Way:
     def close(self) -> None:
         self.stack.close()
 
-    def lacks(self, limit: str) -> str | None:
-        """Why this way cannot hold LIMIT by a cgroup, or None."""
-        if self.baseline.cgroups > 0:
-            return None
-        return f"no cgroup holds {limit} here for this user"
+    def has_cgroups(self) -> bool:
+        return self.baseline.cgroups > 0
 
     # --- programs ---------------------------------------------------------------------
 
@@ -173,6 +175,7 @@ class Way:
         return {
             **self.canaries.facts(),
             "PROFILE": self.profile,
+            "BOMB_BYTES": BOMB_BYTES,
             "PORTS": [port for name, port in own.items() if name.endswith("_port")],
             "SERVER_SOCKET": str(self.folder / "run/cellwall/contexts.sock"),
             "KERNEL_PID": self.kernel.pid,
@@ -243,7 +246,9 @@ class Way:
     def _interrupt(self, again: bool) -> None:
         """Once; and once more for each time that the cell is said not to react."""
         while True:
-            self.client.request("interrupt_request", channel="control", timeout=DEADLINE_S)
+            self.client.request(
+                "interrupt_request", channel="control", timeout=DEADLINE_S
+            )
             if not again or self.client.shell.poll(STUCK_S * 1000):
                 return
 
@@ -269,6 +274,3 @@ class Way:
             subprocess.run(
                 ["find", str(work), "-mindepth", "1", "-delete"], check=True, timeout=60
             )
-
-
-OTHER_USER = 1741
