@@ -88,8 +88,9 @@ processes_tree(int root, int *ret, size_t max)
     return count;
 }
 
+/* The sum of the rows that begin with one of ROWS, up to NULL. */
 static uint64_t
-memory_of(int pid, const char *name, const char *row)
+memory_of(int pid, const char *name, const char *const *rows)
 {
     CLEANUP(fclosep) FILE *file = NULL;
     char path[64], line[256];
@@ -98,20 +99,22 @@ memory_of(int pid, const char *name, const char *row)
     snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
     file = fopen(path, "re");
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, row, strlen(row)) == 0) {
-            kib = strtoull(line + strlen(row), NULL, 10);
-            break;
-        }
+        for (const char *const *row = rows; *row != NULL; row++)
+            if (strncmp(line, *row, strlen(*row)) == 0)
+                kib += strtoull(line + strlen(*row), NULL, 10);
     return kib * 1024;
 }
 
 uint64_t
 processes_memory(const int *pids, size_t count, bool exact)
 {
+    static const char *const exact_rows[] = { "Pss:", NULL };
+    /* Shared mappings without a file count as files in memory. */
+    static const char *const rows[] = { "RssAnon:", "RssShmem:", NULL };
     uint64_t sum = 0;
 
     for (size_t i = 0; i < count; i++)
-        sum += exact ? memory_of(pids[i], "smaps_rollup", "Pss:")
-                     : memory_of(pids[i], "status", "RssAnon:");
+        sum += exact ? memory_of(pids[i], "smaps_rollup", exact_rows)
+                     : memory_of(pids[i], "status", rows);
     return sum;
 }
