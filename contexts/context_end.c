@@ -159,6 +159,9 @@ on_gone(const struct error *err, void *arg)
 {
     struct context *ctx = arg;
 
+    if (err == NULL && ctx->child != NULL &&
+        child_read_meter(ctx->child).memory_kills > 0) /* init was one of them */
+        blame_memory(ctx, child_read_meter(ctx->child).memory_peak_bytes);
     if (err != NULL)
         note_fate(ctx, CONTEXT_REASON_START, "the sandbox could not be made: %s",
                   err->text);

@@ -45,7 +45,6 @@ static const struct setting {
     { CGROUP_MEMORY, false, true, "memory.memsw.limit_in_bytes", NULL },
     { CGROUP_MEMORY, true, false, "memory.max", NULL },
     { CGROUP_MEMORY, true, true, "memory.swap.max", "0" },
-    { CGROUP_MEMORY, true, false, "memory.oom.group", "1" },
     { CGROUP_PIDS, false, false, "pids.max", NULL },
     { CGROUP_PIDS, true, false, "pids.max", NULL },
     { CGROUP_CPU, false, false, "cpu.cfs_quota_us", NULL },
