@@ -85,6 +85,65 @@ def number():
     return requests.current().number
 """
 
+# INSIDER knows all that the runner does: it finds the nonce of the markers in its own
+# memory, and the sequence before it, and counts on where the runner stopped.
+INSIDER = (
+    FRAME
+    + """
+import re
+
+import _cellwall
+
+
+def number():
+    return sys.modules["cellwall_runner.requests"].current().number
+
+
+def regions():
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
+        for line in maps:
+            start, end = (int(x, 16) for x in line.split()[0].split("-"))
+            if "rw" not in line.split()[1] or end - start > 1 << 28:
+                continue
+            try:
+                memory.seek(start)
+                yield start, memory.read(end - start)
+            except OSError:
+                continue
+
+
+def find_nonce():
+    for _, data in regions():
+        if found := re.search(rb'nonce": ?"([0-9a-f]{32})', data):
+            return bytes.fromhex(found[1].decode())
+    raise SystemError("no nonce")
+
+
+def find_sequence(nonce):
+    for start, data in regions():
+        at = data.find(nonce)
+        while at >= 8:
+            value = int.from_bytes(data[at - 8 : at], "little")
+            if 0 < value < 1 << 20:
+                return ctypes.c_uint64.from_address(start + at - 8)
+            at = data.find(nonce, at + 1)
+    raise SystemError("no sequence")
+
+
+NONCE = find_nonce()
+SEQUENCE = find_sequence(NONCE)
+
+
+def say(kind, number, content, **kw):
+    SEQUENCE.value += 1
+    marker = NONCE + struct.pack("<Q", SEQUENCE.value)
+    os.write(1, marker)
+    os.write(2, marker)
+    s.setblocking(True)
+    s.send(packet(kind, number, content, sequence=SEQUENCE.value, **kw))
+"""
+)
+
 PROGRAMS = [
     Program(
         21,
@@ -322,6 +381,38 @@ print("the end")
 time.sleep(1000)
 """,
         Lost("protocol", names="ProtocolError"),
+    ),
+    *(
+        Program(
+            30,
+            f"insider-{name}",
+            f"sends {tries}, with the right nonce and sequence",
+            f"{INSIDER}\nsay({frame})\ntime.sleep(1000)\n",
+            Lost("protocol", names="ProtocolError"),
+        )
+        for name, tries, frame in (
+            ("no-json", "what is no JSON", "15, number(), b'{x}'"),
+            ("no-text", "what is no UTF-8", '15, number(), b\'{"a":"\\xff"}\''),
+            ("nan", "what only Python takes for JSON", "15, number(), b'{\"a\":NaN}'"),
+            ("deep", "JSON without end", "15, number(), b'[' * 100_000"),
+            ("tail", "JSON with a tail", "15, number(), b'{}{}'"),
+            ("no-object", "JSON that is no object", "13, number(), b'[1]'"),
+            ("request", "a request to the server", "2, number(), b'{}'"),
+            ("type", "a type that is none", "200, number(), b'{}'"),
+            ("lie", "more than it announces", "15, number(), b'{}' * 9, size=2"),
+            ("stranger", "a reply to a request that is none", "13, 1 << 50, b'{}'"),
+        )
+    ),
+    Program(
+        30,
+        "insider-speaks-well",
+        "says what the runner could have said, with the right nonce and sequence",
+        INSIDER
+        + """
+say(15, number(), b'{"data":{"text/plain":"forged"},"metadata":{},"transient":{}}')
+print("the end")
+""",
+        Says("the end", also=is_small),  # only itself is fooled
     ),
     Program(
         30,
