@@ -18,6 +18,7 @@
 #include "contexts/spawner.h"
 #include "contexts/tier.h"
 #include "kernel/command.h"
+#include "kernel/doctor_zygote.h"
 #include "kernel/file.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
@@ -161,13 +162,40 @@ add_layers(struct doctor *doctor)
     return r;
 }
 
+/* By a launcher of its own: one has the zygotes of one runtime. */
 static int
-add_runtime(json_t *rows, const char *folder, const char *name, const char *python)
+try_zygote(char ret[ERROR_TEXT_BYTES], const struct doctor *doctor,
+           const struct runtime *runtime, const struct environment *environment)
 {
+    struct spawner *spawner = NULL;
+    struct loop *loop = NULL;
+    int r;
+
+    ret[0] = '\0';
+    if (runtime->zygote == NULL || doctor->best == NULL ||
+        strcmp(doctor->best, tier_name(SANDBOX_TIER_FULL)) != 0)
+        return 0;
+    r = spawner_create(&spawner, NULL);
+    if (r == 0)
+        r = loop_create(&loop);
+    if (r == 0)
+        r = spawner_attach(spawner, loop);
+    if (r == 0)
+        r = doctor_try_zygote(ret, loop, spawner, runtime, environment);
+    spawner_destroy(spawner);
+    loop_destroy(loop);
+    return r;
+}
+
+static int
+add_runtime(const struct doctor *doctor, json_t *rows, const char *folder,
+            const char *name, const char *python)
+{
+    char zygote[ERROR_TEXT_BYTES];
     CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
     CLEANUP(environment_destroyp) struct environment *environment = NULL;
     struct error err = { 0 };
-    char detail[PATH_MAX + 64];
+    char detail[PATH_MAX + 2 * ERROR_TEXT_BYTES];
     const char *version;
     int r = runtime_load(&runtime, folder, name, &err);
 
@@ -179,12 +207,18 @@ add_runtime(json_t *rows, const char *folder, const char *name, const char *pyth
     if (r > 0)
         return add_row(rows, name, "missing", err.text,
                        "install what it needs, or name another interpreter");
+    r = try_zygote(zygote, doctor, runtime, environment);
+    if (r < 0)
+        return r;
     version = json_string_value(json_object_get(environment->document, "version"));
-    snprintf(detail, sizeof detail, "%s%s%s%s",
+    snprintf(detail, sizeof detail, "%s%s%s%s%s",
              environment->interpreter != NULL ? environment->interpreter : "",
              version != NULL ? " " : "", version != NULL ? version : "",
-             runtime->zygote != NULL ? ", by a zygote" : "");
-    return add_row(rows, name, "ok", detail, NULL);
+             zygote[0] != '\0' ? ", zygote " : "", zygote);
+    if (zygote[0] == '\0' || strncmp(zygote, "ready", strlen("ready")) == 0)
+        return add_row(rows, name, "ok", detail, NULL);
+    return add_row(rows, name, "partly", detail,
+                   "interpreters are started by exec, which takes longer");
 }
 
 static int
@@ -207,7 +241,7 @@ add_runtimes(struct doctor *doctor, const char *python)
         snprintf(path, sizeof path, "%.*s/%s/runtime.json", PATH_MAX - NAME_MAX - 32,
                  folder, entry->d_name);
         if (entry->d_name[0] != '.' && access(path, F_OK) == 0)
-            r = add_runtime(rows, folder, entry->d_name, python);
+            r = add_runtime(doctor, rows, folder, entry->d_name, python);
     }
     if (directory != NULL)
         closedir(directory);
@@ -382,7 +416,7 @@ print_report(const struct doctor *doctor)
         printf("  %-*s %s\n", NAME_WIDTH, name, json_string_value(value));
 }
 
-/* The launcher is forked first, and what forks comes before there are threads. */
+/* There are no threads here, so anything may fork. */
 static int
 examine(struct doctor *doctor, const struct arguments *arguments, struct error *err)
 {
@@ -394,8 +428,6 @@ examine(struct doctor *doctor, const struct arguments *arguments, struct error *
     if (r == 0)
         r = add_layers(doctor);
     if (r == 0)
-        r = add_runtimes(doctor, arguments->python);
-    if (r == 0)
         r = loop_create(&doctor->loop);
     if (r == 0)
         r = spawner_attach(doctor->spawner, doctor->loop);
@@ -403,6 +435,8 @@ examine(struct doctor *doctor, const struct arguments *arguments, struct error *
         r = try_tier(doctor, SANDBOX_TIER_FULL, err);
     if (r == 0)
         r = try_tier(doctor, SANDBOX_TIER_NESTED, err);
+    if (r == 0)
+        r = add_runtimes(doctor, arguments->python);
     if (r == 0)
         r = add_kernelspecs(doctor);
     if (r == 0)

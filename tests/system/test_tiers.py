@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -343,7 +344,10 @@ def test_the_doctor_says_what_the_container_lacks(place: Place) -> None:
 
 def test_the_doctor_is_content_outside(kernelspecs: Path) -> None:
     done = subprocess.run(
-        [str(BINARY), "doctor", "--json"], capture_output=True, text=True, timeout=120
+        [str(BINARY), "doctor", "--json", "--python", sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     report = json.loads(done.stdout)
 
@@ -351,3 +355,6 @@ def test_the_doctor_is_content_outside(kernelspecs: Path) -> None:
     assert report["tier"] == "full"
     assert report["full"]["works"] is True
     assert any(k["name"] == "cellwall-python" for k in report["kernelspecs"])
+    (python,) = [r for r in report["runtimes"] if r["name"] == "python"]
+    assert python["state"] == "ok"
+    assert ", zygote ready" in python["detail"]
