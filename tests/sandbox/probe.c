@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -248,6 +249,24 @@ mode_bomb(char **args)
     return mode_stay(args);
 }
 
+/* Processes that live no longer than it takes to make the next, each a session of its own
+ * and a parent for orphans: who looks for them by number finds the dead. */
+static int
+mode_chain(char **args)
+{
+    (void)args;
+    puts("staying");
+    fflush(stdout);
+    for (int i = 0; i < 8 && fork() > 0; i++)
+        continue;
+    for (;;) {
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+        setsid();
+        if (fork() > 0)
+            _exit(0);
+    }
+}
+
 static int
 mode_kill_all(char **args)
 {
@@ -410,17 +429,18 @@ static const struct {
     int args;
     int (*run)(char **args);
 } modes[] = {
-    { "refused", 3, mode_refused }, { "allowed", 0, mode_allowed },
-    { "nested", 4, mode_nested },   { "hide", 1, mode_hide },
-    { "facts", 0, mode_facts },     { "touch", 1, mode_touch },
-    { "exit", 1, mode_exit },       { "stay", 0, mode_stay },
-    { "signals", 0, mode_signals }, { "daemon", 0, mode_daemon },
-    { "bomb", 0, mode_bomb },       { "kill-all", 0, mode_kill_all },
-    { "send", 1, mode_send },       { "run", 1, mode_run },
-    { "fill", 1, mode_fill },       { "eat", 1, mode_eat },
-    { "files", 1, mode_files },     { "cat", 1, mode_cat },
-    { "list", 1, mode_list },       { "owner", 1, mode_owner },
-    { "others", 0, mode_others },   { "calls", 0, mode_calls },
+    { "refused", 3, mode_refused },   { "allowed", 0, mode_allowed },
+    { "nested", 4, mode_nested },     { "hide", 1, mode_hide },
+    { "facts", 0, mode_facts },       { "touch", 1, mode_touch },
+    { "exit", 1, mode_exit },         { "stay", 0, mode_stay },
+    { "signals", 0, mode_signals },   { "daemon", 0, mode_daemon },
+    { "bomb", 0, mode_bomb },         { "chain", 0, mode_chain },
+    { "kill-all", 0, mode_kill_all }, { "send", 1, mode_send },
+    { "run", 1, mode_run },           { "fill", 1, mode_fill },
+    { "eat", 1, mode_eat },           { "files", 1, mode_files },
+    { "cat", 1, mode_cat },           { "list", 1, mode_list },
+    { "owner", 1, mode_owner },       { "others", 0, mode_others },
+    { "calls", 0, mode_calls },
 };
 
 int

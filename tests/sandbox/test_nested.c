@@ -605,6 +605,15 @@ test_fork_bombs_end_with_the_control_socket(void **state)
     assert_null(memmem(f->output.data, f->output.length, "forked 100", 10));
 }
 
+static void
+test_chains_of_forks_end_with_the_control_socket(void **state)
+{
+    struct fixture *f = *state;
+
+    start_staying(f, "chain", NULL);
+    box_end(&f->box);
+}
+
 /* User code that kills all that it can reach has only itself to kill. */
 static void
 test_killing_everybody_reaches_nobody_else(void **state)
@@ -800,6 +809,7 @@ main(int argc, char **argv)
         TEST(test_kill_of_all_is_reported),
         TEST(test_daemons_end_with_the_control_socket),
         TEST(test_fork_bombs_end_with_the_control_socket),
+        TEST(test_chains_of_forks_end_with_the_control_socket),
         TEST(test_killing_everybody_reaches_nobody_else),
         TEST(test_nothing_survives_an_init_that_is_killed),
         TEST(test_private_directory_is_removed_whatever_is_in_it),
