@@ -26,9 +26,11 @@ from tests.sandbox.hostile import (
     section_g,
 )
 from tests.sandbox.hostile.canaries import digests
+from tests.sandbox.hostile.kit import cell
 from tests.sandbox.hostile.program import Program
 from tests.sandbox.hostile.way import Way
 from tests.system.conftest import BINARY, KERNEL
+from tests.system.rawclient import Client, KernelProcess, NothingCame
 
 pytestmark = pytest.mark.cellwall
 
@@ -115,3 +117,35 @@ def test_program_is_contained(
         way_at_its_limits.check(program)
     else:
         way.run(program)
+
+
+@pytest.mark.parametrize("limit", ["--nproc=1", "--nofile=20", "--memlock=0 --nofile=32"])
+def test_a_kernel_that_lacks_the_means_says_so_or_is_confined(
+    way: Way, limit: str
+) -> None:
+    """Number 109 of the catalogue: what is short may end a start, never weaken it."""
+    kernel = way.start_kernel("prlimit", *limit.split())
+    client = way.stack.enter_context(Client(kernel.info))
+    if not became_ready(kernel, client):
+        assert kernel.wait() != 0
+        assert kernel.stderr() != ""
+        return
+    run = client.execute(cell("print('confined')", way.facts()))
+    if run.content["status"] == "ok":
+        assert run.stream() == "confined\n"  # or the kit had refused to go on
+    else:
+        assert run.content["ename"] == "KernelStartFailed", run.content
+    client.close()
+    kernel.close()
+    way.inspect()
+
+
+def became_ready(kernel: KernelProcess, client: Client) -> bool:
+    """Whether it answers; False: it has ended instead."""
+    while kernel.alive():
+        try:
+            client.wait_ready(1)
+        except NothingCame:
+            continue
+        return True
+    return False

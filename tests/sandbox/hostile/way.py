@@ -51,10 +51,16 @@ SHORT_S = 3  # for programs that never end
 
 class Way:
     def __init__(self, who: str, profile: str, binary: Path, environment: Path) -> None:
+        self.stack = ExitStack()
+        try:
+            self._begin(who, profile, binary, environment)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, who: str, profile: str, binary: Path, environment: Path) -> None:
         self.who, self.profile, self.binary = who, profile, binary
         self.user = 0 if who == "root" else OTHER_USER if os.getuid() == 0 else 0
-        self.limits = dict(LIMITS)
-        self.stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="cwh-"))
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.chmod(0o755)
@@ -104,8 +110,11 @@ class Way:
         self.stack.callback(self.server.close)
         self.server.wait_said("zygote of .*: ready")
 
-    def start_kernel(self, **limits: str) -> KernelProcess:
-        """A kernel as this way has them, with LIMITS changed; ends with the way."""
+    def start_kernel(self, *before: str, **limits: str) -> KernelProcess:
+        """A kernel as this way has them, with LIMITS changed; ends with the way.
+
+        BEFORE are the words of a command that runs another, and is given it.
+        """
         info = connection_info()
         argv = [str(self.binary), "kernel", "-f", "{connection_file}"]
         argv += ["--python", sys.executable, "--environment", str(self.environment)]
@@ -121,8 +130,11 @@ class Way:
                 f'chown {self.user}:{self.user} "$0" && exec setpriv '
                 f'--reuid={self.user} --regid={self.user} --clear-groups "$@"',
                 "{connection_file}",
+                *before,
                 *argv,
             ]
+        else:
+            argv = [*before, *argv]
         kernel = KernelProcess(
             argv, self.folder / "logs", info=info, env=self.env, cwd=self.folder / "work"
         )
