@@ -8,7 +8,7 @@
 
 #include "protocol/cleanup.h"
 
-#define TASKS_MAX 1024 /* threads of one process that are asked for children */
+#define TASKS_MAX 4096 /* threads of one process that are asked for children: all */
 
 static void
 fclosep(FILE **file)
