@@ -73,7 +73,9 @@ static json_t *
 read_inside(struct slice output)
 {
     json_t *inside = json_object();
-    CLEANUP(freep) char *text = strndup((const char *)output.data, output.length);
+    CLEANUP(freep)
+    char *text =
+        output.length == 0 ? NULL : strndup((const char *)output.data, output.length);
     char *line, *rest = text;
 
     while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
@@ -87,22 +89,57 @@ read_inside(struct slice output)
     return inside;
 }
 
+/* What it must have told, or not: a sandbox that was made and does not hold is none. */
+static const struct fact {
+    const char *name;
+    const char *value;
+    bool is_forbidden;
+} facts[] = {
+    { "capabilities", "0", false },   { "no_new_privileges", "1", false },
+    { "seccomp", "2", false },        { "new_namespaces", "allowed", true },
+    { "network", "reachable", true },
+};
+
+/* The name of the first fact that is not so; NULL: all are, or the program could not be
+ * run there. */
+static const char *
+find_hole(const json_t *inside)
+{
+    for (size_t i = 0; i < N_ELEMENTS(facts); i++) {
+        const char *told = json_string_value(json_object_get(inside, facts[i].name));
+
+        if (json_object_size(inside) > 0 &&
+            (told == NULL ||
+             (strcmp(told, facts[i].value) == 0) == facts[i].is_forbidden))
+            return facts[i].name;
+    }
+    return NULL;
+}
+
 static int
 on_tier(const struct tier_report *report, void *arg)
 {
     struct doctor *doctor = arg;
-    json_t *found = json_object();
-    int r = put(found, "works", json_boolean(report->works));
+    json_t *found = json_object(), *inside = read_inside(report->output);
+    const char *hole = find_hole(inside);
+    bool works = report->works && hole == NULL;
+    int r = put(found, "works", json_boolean(works));
 
     doctor->waiting = false;
-    if (r == 0 && report->works) {
-        r = put(found, "inside", read_inside(report->output));
-    } else if (r == 0) {
-        r = put(found, "missing", json_string(report->missing));
+    if (r == 0 && !works) {
+        r = put(found, "missing",
+                report->works ? json_sprintf("seen from inside: %s", hole)
+                              : json_string(report->missing));
         if (r == 0)
-            r = put(found, "remedy", json_string(report->remedy));
+            r = put(found, "remedy",
+                    json_string(report->works ? "this is a fault of Cellwall: report it"
+                                              : report->remedy));
     }
-    if (report->works && doctor->best == NULL)
+    if (r == 0)
+        r = put(found, "inside", inside);
+    else
+        json_decref(inside);
+    if (works && doctor->best == NULL)
         doctor->best = tier_name(report->tier);
     if (r != 0) {
         json_decref(found);
