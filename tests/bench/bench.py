@@ -28,6 +28,7 @@ GROUPS = {
     "output": "cells that print a million lines, and 100 MB",
     "contexts": "contexts without ZeroMQ: create, destroy, memory, many at once",
     "breakdown": "what one execute and one create are made of",
+    "layers": "what each step of the sandbox costs",
 }
 DESCRIPTION = """\
 NAME
@@ -165,7 +166,7 @@ def machine() -> dict[str, Any]:
 
 def measure(groups: list[str], quick: bool) -> dict[str, Any]:
     # What --help does not need, and may not be installed yet.
-    from tests.bench import breakdown, contexts, output, starts, trips
+    from tests.bench import breakdown, contexts, layers, output, starts, trips
     from tests.bench.kernels import Bench, prepare
     from tests.bench.results import Results
     from tests.bench.serve import serving
@@ -176,6 +177,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         "output": output.measure,
         "contexts": contexts.measure,
         "breakdown": breakdown.measure,
+        "layers": layers.measure,
     }
     results = Results()
     about = machine()
