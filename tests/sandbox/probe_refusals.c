@@ -210,7 +210,23 @@ PROBE(refuse_dev_kvm, probe_open("/dev/kvm", O_RDWR))
 PROBE(refuse_dev_kmsg, probe_open("/dev/kmsg", O_RDONLY))
 PROBE(refuse_dev_tty, probe_open("/dev/tty", O_RDWR))
 PROBE(refuse_dev_fuse, probe_open("/dev/fuse", O_RDWR))
-PROBE(refuse_kcore, probe_open("/proc/kcore", O_RDONLY))
+
+/* Where the kernel has it, it is covered by an empty file. */
+static long
+refuse_kcore(void)
+{
+    int fd = open("/proc/kcore", O_RDONLY | O_CLOEXEC);
+    char byte;
+
+    if (fd < 0)
+        return -1;
+    if (read(fd, &byte, 1) > 0)
+        return 0;
+    close(fd);
+    errno = EACCES;
+    return -1;
+}
+
 PROBE(refuse_masked_directory, probe_open("/usr/share/doc/x", O_RDWR | O_CREAT))
 
 /* Ids, limits, terminals. */
