@@ -108,7 +108,7 @@ def call_number(name: str) -> int:
 
 def cell(code: str, facts: dict[str, Any]) -> str:
     """CODE as a cell: FACTS become its globals, the kit's functions are at hand."""
-    names = re.findall(r'(?:call\(|call, )"(\w+)"', code)
+    names = re.findall(r'\bcall[(,]\s*"(\w+)"', code)
     numbers = {name: call_number(name) for name in names}
     head = "".join(f"{name} = {value!r}\n" for name, value in facts.items())
     return f"{head}NR = {numbers!r}\n{_KIT}\n{code}"
