@@ -199,8 +199,10 @@ child_destroy(struct child *child)
     loop_source_destroy(child->init_source);
     meter_destroy(child->meter);
     if (child->init_pidfd >= 0) {
-        if (!child->is_nested)
-            (void)pidfd_signal(child->init_pidfd, SIGKILL, 0); /* and its namespace */
+        /* And its namespace. Not before it has started: a zygote may just be forking in
+         * there, which must not be torn; init then ends with its control socket. */
+        if (!child->is_nested && child->runner_pidfd >= 0)
+            (void)pidfd_signal(child->init_pidfd, SIGKILL, 0);
         close(child->init_pidfd);
     }
     if (child->runner_pidfd >= 0)
