@@ -202,6 +202,9 @@ bool context_input_is_open(const struct context *ctx);
  * period. When nothing runs, nothing happens. */
 int context_interrupt(struct context *ctx, bool force);
 
+/* True while the run is being interrupted because its time is up; why, then. */
+bool context_is_timing_out(const struct context *ctx, struct context_reason *ret);
+
 /* Kills the interpreter; waiting requests are ABORTED or LOST, and a fresh one starts. */
 int context_restart(struct context *ctx);
 

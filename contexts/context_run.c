@@ -155,6 +155,20 @@ reason_of_reply(const struct context *ctx, const struct frame *reply, char *text
     return reason;
 }
 
+bool
+context_is_timing_out(const struct context *ctx, struct context_reason *ret)
+{
+    if (ctx->state != CONTEXT_INTERRUPTING ||
+        ctx->interrupt_kind != CONTEXT_REASON_TIMEOUT)
+        return false;
+    *ret = (struct context_reason){ .kind = CONTEXT_REASON_TIMEOUT,
+                                    .exit_status = -1,
+                                    .limit = ctx->run.timeout_ms,
+                                    .observed = run_ms(ctx),
+                                    .text = "the run was interrupted at its time limit" };
+    return true;
+}
+
 /* Tells the end of requests that never ran, in order. */
 static int
 tell_unrun(struct context *ctx, struct queue *queue, enum context_end end,

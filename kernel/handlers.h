@@ -51,6 +51,7 @@ struct loss {
     const char *name; /* ename */
     struct buffer value; /* owned: evalue, plain text */
     struct buffer traceback; /* owned: a JSON array of lines */
+    struct buffer metadata; /* owned: of the error message */
 };
 
 /* NEXT_EPOCH: of the interpreter that follows at once; 0: none does. 0 or < 0. */
@@ -69,7 +70,8 @@ int loss_publish(struct kernel *kernel, const struct loss *loss,
 int metadata_append(struct buffer *ret, const struct kernel *kernel,
                     const struct context_outcome *outcome, const char *status);
 
-/* Appends {"kind": ..., "state": "kept"|"lost", ...}. */
-int metadata_append_reason(struct buffer *ret, const struct context_reason *reason);
+/* Appends the metadata of an error message: why the platform, not the code, has ended a
+ * run. */
+int metadata_append_error(struct buffer *ret, const struct context_reason *reason);
 
 #endif

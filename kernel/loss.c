@@ -144,7 +144,10 @@ loss_init(struct loss *ret, const struct kernel *kernel,
     *ret = (struct loss){ .name = name_of(reason) };
     buffer_init(&ret->value, LOSS_BYTES_MAX);
     buffer_init(&ret->traceback, LOSS_BYTES_MAX);
-    r = build(ret, kernel, reason, next_epoch);
+    buffer_init(&ret->metadata, LOSS_BYTES_MAX);
+    r = metadata_append_error(&ret->metadata, reason);
+    if (r == 0)
+        r = build(ret, kernel, reason, next_epoch);
     return r <= 0 ? r : -EMSGSIZE;
 }
 
@@ -153,6 +156,7 @@ loss_fini(struct loss *loss)
 {
     buffer_fini(&loss->value);
     buffer_fini(&loss->traceback);
+    buffer_fini(&loss->metadata);
 }
 
 int
@@ -186,6 +190,7 @@ loss_publish(struct kernel *kernel, const struct loss *loss, struct slice parent
     return kernel_publish(kernel, &(struct kernel_broadcast){
                                       .parent_header = parent_header,
                                       .type = "error",
+                                      .metadata = buffer_slice(&loss->metadata),
                                       .content = buffer_slice(&content),
                                   });
 }

@@ -8,8 +8,8 @@
 #include "kernel/kernel.h"
 #include "protocol/text.h"
 
-int
-metadata_append_reason(struct buffer *ret, const struct context_reason *reason)
+static int
+append_reason(struct buffer *ret, const struct context_reason *reason)
 {
     int r = buffer_append_format(ret, "{\"kind\":\"%s\",\"state\":\"%s\"",
                                  context_reason_name(reason->kind),
@@ -31,6 +31,16 @@ metadata_append_reason(struct buffer *ret, const struct context_reason *reason)
             r = text_append_json(ret, reason->text, strlen(reason->text));
     }
     return r != 0 ? r : buffer_append_text(ret, "}");
+}
+
+int
+metadata_append_error(struct buffer *ret, const struct context_reason *reason)
+{
+    int r = buffer_append_text(ret, "{\"cellwall\":{\"reason\":");
+
+    if (r == 0)
+        r = append_reason(ret, reason);
+    return r != 0 ? r : buffer_append_text(ret, "}}");
 }
 
 static int
@@ -79,7 +89,7 @@ metadata_append(struct buffer *ret, const struct kernel *kernel,
     if (r == 0 && outcome->reason.kind != CONTEXT_REASON_NONE) {
         r = buffer_append_text(ret, ",\"reason\":");
         if (r == 0)
-            r = metadata_append_reason(ret, &outcome->reason);
+            r = append_reason(ret, &outcome->reason);
     }
     return r != 0 ? r : buffer_append_text(ret, "}}");
 }

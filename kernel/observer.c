@@ -67,7 +67,10 @@ on_stream(uint64_t number, bool is_stderr, struct slice text, void *arg)
 static int
 on_frame(const struct frame *frame, void *arg)
 {
+    CLEANUP(buffer_fini) struct buffer why = { 0 };
     struct kernel *kernel = arg;
+    struct slice metadata = frame->metadata;
+    struct context_reason reason;
     int r = 0;
 
     if (frame->type == FRAME_INPUT_REQUEST)
@@ -76,13 +79,19 @@ on_frame(const struct frame *frame, void *arg)
         r = execute_note_result(kernel, frame);
     else if (frame->type == FRAME_COMM_OPEN || frame->type == FRAME_COMM_CLOSE)
         r = comm_note_frame(kernel, frame);
+    if (r == 0 && frame->type == FRAME_ERROR &&
+        context_is_timing_out(kernel->context, &reason)) {
+        buffer_init(&why, KERNEL_CONTENT_BYTES_MAX);
+        r = metadata_append_error(&why, &reason);
+        metadata = buffer_slice(&why);
+    }
     if (r < 0)
         return r;
     return kernel_publish(
         kernel, &(struct kernel_broadcast){
                     .parent_header = kernel_parent_header(kernel, frame->number),
                     .type = frame_type_name(frame->type),
-                    .metadata = frame->metadata,
+                    .metadata = metadata,
                     .content = frame->content,
                     .buffers = frame->buffers,
                     .buffer_count = frame->buffer_count,

@@ -64,8 +64,14 @@ def agent(limited: KernelProcess) -> Iterator[Client]:
 
 
 def reason_of(run: Run) -> dict[str, object]:
+    """The same in the reply and in the error message, but for its words and the clock."""
     assert run.reply is not None
-    return run.reply.metadata["cellwall"]["reason"]
+    reason = run.reply.metadata["cellwall"]["reason"]
+    (error,) = run.of("error")
+    told = error.metadata["cellwall"]["reason"]
+    for name in ("kind", "state", "limit"):
+        assert told[name] == reason[name]
+    return reason
 
 
 def printed(client: Client, code: str) -> str:

@@ -117,6 +117,7 @@ class Lost(Expectation):
         assert reason is not None, run.content
         assert reason["kind"] in self.kinds.split(), reason
         assert reason["state"] == "lost"
+        assert run.of("error")[0].metadata["cellwall"]["reason"] == reason
         if self.signal is not None:
             assert reason["signal"] == self.signal
         if self.names is not None:
