@@ -431,7 +431,7 @@ PROGRAMS = [
                 open(path, "w")
             except OSError as e:
                 print(path, errno.errorcode[e.errno] in ("EROFS", "EACCES"))
-        print([p for p in ("/root", "/var/lib", "/sys", "/boot", "/mnt")
+        print([p for p in ("/root", "/var/lib", "/sys/kernel", "/boot", "/mnt")
                if os.path.isdir(p) and os.listdir(p)], os.listdir("/run"))
         """,
         """

@@ -101,14 +101,16 @@ PROGRAMS = [
         "processors: every library counts the same",
         """
         import concurrent.futures, multiprocessing, os, joblib, psutil, subprocess
-        mine = len(os.sched_getaffinity(0))
-        print(mine >= 1, mine == int(subprocess.check_output(["nproc"])))
-        print(mine == len(psutil.Process().cpu_affinity()), joblib.cpu_count() <= mine)
+        count = os.cpu_count()
+        print(count >= 1, count == int(subprocess.check_output(["nproc"])))
+        print(count == psutil.cpu_count(), count == joblib.cpu_count())
+        print(count <= len(os.sched_getaffinity(0)))
         os.sched_setaffinity(0, os.sched_getaffinity(0))
         """,
         """
         True True
         True True
+        True
         """,
         ("import joblib", "import psutil"),
     ),
