@@ -282,10 +282,11 @@ sandbox_private_fill(struct sandbox_work *work)
 static const char *
 translate_variable(const struct sandbox_work *work, const char *variable)
 {
-    const char *value = strchr(variable, '=') + 1;
+    const char *value = variable + strcspn(variable, "=");
     char path[PATH_MAX];
     char *text;
 
+    value += *value == '=';
     if (value[0] != '/' || strchr(value, ':') != NULL ||
         !sandbox_private_translate(work, value, path))
         return variable;
