@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "contexts/loop.h"
+#include "kernel/handlers.h"
 #include "kernel/probe.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -65,6 +66,10 @@ make_parts(struct kernel *kernel, struct connection *connection, struct error *e
     if (r == 0)
         r = loop_add_timer(&kernel->stop_timer, kernel->options->loop, on_stop_timer,
                            kernel);
+    if (r == 0)
+        r = loop_add_timer(&kernel->input.again, kernel->options->loop, stdin_ask_again,
+                           kernel);
+    buffer_init(&kernel->input.question, KERNEL_CONTENT_BYTES_MAX);
     if (r != 0)
         return r;
     r = endpoint_create(&kernel->endpoint, connection, err);
@@ -131,6 +136,8 @@ kernel_destroy(struct kernel *kernel)
     endpoint_destroy(kernel->endpoint);
     loop_timer_destroy(kernel->open_timer);
     loop_timer_destroy(kernel->stop_timer);
+    loop_timer_destroy(kernel->input.again);
+    buffer_fini(&kernel->input.question);
     comms_destroy(kernel->comms);
     history_destroy(kernel->history);
     parents_destroy(kernel->parents);

@@ -54,6 +54,9 @@ struct kernel_options {
 struct kernel_input {
     uint64_t number; /* of the run that asks; 0: none is open */
     char id[MESSAGE_ID_BYTES]; /* msg_id of our input_request */
+    struct buffer question; /* owned: the content, until the client could be asked */
+    struct loop_timer *again; /* owned: asks */
+    uint64_t again_us;
 };
 
 /* Open to the handlers, to nobody else. */
@@ -122,7 +125,8 @@ int kernel_publish_status(struct kernel *kernel, struct slice parent_header,
 int kernel_reply(struct kernel *kernel, const struct origin *origin, const char *type,
                  struct slice metadata, struct slice content);
 
-/* As kernel_reply, on any channel. */
+/* On any channel. ENDPOINT_E_GONE, ENDPOINT_E_AGAIN: the client is not there, or does not
+ * read; nothing was sent. */
 int kernel_send(struct kernel *kernel, enum connection_port channel,
                 const struct origin *origin, const char *type, struct slice content);
 

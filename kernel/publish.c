@@ -57,33 +57,32 @@ send_to(struct kernel *kernel, enum connection_port channel,
 {
     const struct slice *frames;
     size_t count;
-    uint64_t held;
     int r = session_compose(kernel->session, message, &frames, &count);
 
-    if (r == 0)
-        r = endpoint_send(kernel->endpoint, channel, frames, count);
-    if (r <= 0)
-        return r;
-    if (log_allows(&kernel->reply_limit, loop_now_us(kernel->options->loop), &held))
-        log_line("a client %s: it loses a %s",
-                 r == ENDPOINT_E_GONE ? "has gone" : "does not read its replies",
-                 message->type);
-    return 0;
+    return r < 0 ? r : endpoint_send(kernel->endpoint, channel, frames, count);
 }
 
 int
 kernel_reply(struct kernel *kernel, const struct origin *origin, const char *type,
              struct slice metadata, struct slice content)
 {
-    return send_to(kernel, origin->channel,
-                   &(struct outgoing){
-                       .prefix = origin->identities,
-                       .prefix_count = origin->identity_count,
-                       .type = type,
-                       .parent_header = origin->header,
-                       .metadata = metadata,
-                       .content = content,
-                   });
+    uint64_t held;
+    int r = send_to(kernel, origin->channel,
+                    &(struct outgoing){
+                        .prefix = origin->identities,
+                        .prefix_count = origin->identity_count,
+                        .type = type,
+                        .parent_header = origin->header,
+                        .metadata = metadata,
+                        .content = content,
+                    });
+
+    if (r <= 0)
+        return r;
+    if (log_allows(&kernel->reply_limit, loop_now_us(kernel->options->loop), &held))
+        log_line("a client %s: it loses a %s",
+                 r == ENDPOINT_E_GONE ? "has gone" : "does not read its replies", type);
+    return 0;
 }
 
 int

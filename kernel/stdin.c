@@ -1,31 +1,62 @@
 /* SPDX-License-Identifier: MIT */
 /* Input for a running cell. Only the client that ran the cell is asked, and only its
  * answer counts; waiting is a state of the context, so nothing here waits. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "contexts/loop.h"
 #include "kernel/handlers.h"
 #include "kernel/kernel.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/json.h"
 
+#define AGAIN_US 10000 /* doubles with each time */
+#define AGAIN_US_MAX 500000
+
+/* A client's sockets connect one by one: its cell can ask before it can be asked. */
+int
+stdin_ask_again(void *arg)
+{
+    struct kernel *kernel = arg;
+    struct kernel_input *input = &kernel->input;
+    const struct parent *parent = parents_find(kernel->parents, input->number);
+    int r;
+
+    if (input->number == 0 || parent == NULL)
+        return 0; /* it has ended meanwhile */
+    r = kernel_send(kernel, CONNECTION_STDIN, &parent->origin, "input_request",
+                    buffer_slice(&input->question));
+    if (r > 0) {
+        if (input->again_us == 0)
+            log_line("a client that must be asked for input is not there (stdin): it "
+                     "will be asked when it is");
+        input->again_us = input->again_us == 0 ? AGAIN_US : 2 * input->again_us;
+        if (input->again_us > AGAIN_US_MAX)
+            input->again_us = AGAIN_US_MAX;
+        loop_timer_arm(input->again, input->again_us);
+        return 0;
+    }
+    snprintf(input->id, sizeof input->id, "%s", session_last_id(kernel->session));
+    buffer_clear(&input->question, 0);
+    return r;
+}
+
 int
 stdin_ask(struct kernel *kernel, const struct frame *frame)
 {
-    const struct parent *parent = parents_find(kernel->parents, frame->number);
+    struct kernel_input *input = &kernel->input;
     int r;
 
-    if (parent == NULL)
+    if (parents_find(kernel->parents, frame->number) == NULL)
         return 0;
-    r = kernel_send(kernel, CONNECTION_STDIN, &parent->origin, "input_request",
-                    frame->content);
-    if (r < 0)
-        return r;
-    kernel->input.number = frame->number;
-    snprintf(kernel->input.id, sizeof kernel->input.id, "%s",
-             session_last_id(kernel->session));
-    return 0;
+    input->number = frame->number;
+    input->id[0] = '\0';
+    input->again_us = 0;
+    buffer_clear(&input->question, 0);
+    r = buffer_append(&input->question, frame->content.data, frame->content.length);
+    return r != 0 ? (r < 0 ? r : -EMSGSIZE) : stdin_ask_again(kernel);
 }
 
 static bool

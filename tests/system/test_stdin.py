@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
 import pytest
 
-from tests.system.rawclient import Client, KernelProcess
+from tests.system.conftest import StartKernel
+from tests.system.rawclient import Client, KernelProcess, port_address
 
 
 def ask(client: Client, code: str) -> tuple[str, dict]:
@@ -29,6 +33,29 @@ def test_input_asks_and_takes_the_answer(client: Client) -> None:
     assert question == {"prompt": "Who? ", "password": False}
     assert run.stream() == "Hello Ada é☃\n"
     assert client.evaluate("name") == "Ada é☃"
+
+
+@pytest.mark.cellwall
+def test_a_client_whose_stdin_connects_late_is_asked_all_the_same(
+    start_kernel: StartKernel,
+) -> None:
+    kernel = start_kernel()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        elsewhere = {**kernel.info, "stdin_port": nobody.getsockname()[1]}
+        with Client(elsewhere) as client:
+            client.wait_ready()
+            asked = client.start("name = input('Who? ')", allow_stdin=True)
+            while "will be asked when it is" not in kernel.stderr():
+                time.sleep(0.01)
+            client.stdin.disconnect(port_address(elsewhere, "stdin"))
+            client.stdin.connect(port_address(kernel.info, "stdin"))
+            question = client.receive("stdin")
+            assert question.type == "input_request"
+            assert question.content == {"prompt": "Who? ", "password": False}
+            answer(client, "Ada")
+            client.finish(asked)
+            assert client.evaluate("name") == "Ada"
 
 
 def test_getpass_asks_for_a_password(client: Client) -> None:
