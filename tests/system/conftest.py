@@ -57,9 +57,10 @@ def pytest_collection_modifyitems(
     items[:] = [item for item in items if item not in ours]
 
 
-def marked_processes() -> dict[int, str]:
-    """Processes other than this one that were started by this test run."""
-    mark = f"{MARK}={os.environ[MARK]}".encode()
+def marked_processes(value: str | None = None) -> dict[int, str]:
+    """Processes other than this one that were started by this test run, or with VALUE as
+    their mark."""
+    mark = f"{MARK}={value or os.environ[MARK]}".encode()
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -74,11 +75,13 @@ def marked_processes() -> dict[int, str]:
     return found
 
 
-def wait_for_no_process(allowed: set[int], timeout: float = 20.0) -> dict[int, str]:
+def wait_for_no_process(
+    allowed: set[int], timeout: float = 20.0, mark: str | None = None
+) -> dict[int, str]:
     """What is left when everything had TIMEOUT seconds to end."""
     end = time.monotonic() + timeout
     while True:
-        left = {p: c for p, c in marked_processes().items() if p not in allowed}
+        left = {p: c for p, c in marked_processes(mark).items() if p not in allowed}
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.05)

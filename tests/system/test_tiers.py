@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import BINARY, wait_for_no_process
+from tests.system.conftest import BINARY, MARK, wait_for_no_process
 from tests.system.rawclient import Client, KernelProcess
 
 pytestmark = pytest.mark.cellwall
@@ -36,10 +36,16 @@ class Place:
     environment: Path
     who: str
 
+    @property
+    def mark(self) -> str:
+        """What tells its processes from those of the other tests' server."""
+        return str(self.directory)
+
     def env(self) -> dict[str, str]:
         # The parent's number means nothing among the container's processes.
         return {
             "JPY_PARENT_PID": "",
+            MARK: self.mark,
             "HOME": str(self.directory),
             "TMPDIR": str(self.directory.parent / "tmp"),
             "JUPYTER_RUNTIME_DIR": str(self.directory),
@@ -120,7 +126,7 @@ def nested(place: Place) -> Iterator[Nested]:
     with place.kernel("--tier", "nested") as kernel, Client(kernel.info) as client:
         client.wait_ready()
         yield Nested(place, kernel, client)
-    assert wait_for_no_process({os.getpid()}) == {}
+    assert wait_for_no_process(set(), mark=place.mark) == {}
     assert place.leftovers() == []
 
 
@@ -271,7 +277,7 @@ def test_nothing_is_left_when_the_kernel_is_killed(place: Place) -> None:
             time.sleep(0.05)
         assert place.leftovers() == []
         assert sleepers() == []
-    assert wait_for_no_process({os.getpid()}) == {}
+    assert wait_for_no_process(set(), mark=place.mark) == {}
 
 
 def sleepers() -> list[int]:
@@ -326,7 +332,7 @@ def test_a_server_makes_nested_sandboxes_for_kernels(place: Place) -> None:
                 and b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
             ):
                 os.kill(pid, signal.SIGTERM)
-    assert wait_for_no_process({os.getpid()}) == {}
+    assert wait_for_no_process(set(), mark=place.mark) == {}
 
 
 def test_the_doctor_says_what_the_container_lacks(place: Place) -> None:
