@@ -44,7 +44,7 @@ handler_fn handle_interrupt, handle_shutdown, handle_unsupported;
 
 /* stdin.c */
 int stdin_ask(struct kernel *kernel, const struct frame *frame);
-int stdin_ask_again(void *kernel); /* a callback of the loop */
+int stdin_ask_again(void *arg); /* a callback of the loop: the kernel */
 int stdin_receive(struct kernel *kernel, struct message *message);
 
 /* loss.c: what clients are told when an interpreter ends. */
