@@ -4,6 +4,12 @@
  *
  * Owns everything between the sockets and the context, and the turn of the program's
  * loop. What each message means is the handlers' business (dispatch.h).
+ *
+ * The context is its own, or somebody else's who uses it too (a host). A host is the
+ * context's observer, hands each event on to kernel_observer, and has its own runs
+ * adopted, so that clients see them as those of another front end. It also has the turn:
+ * kernel_watch once; then, each turn, kernel_read, and a wait in the loop that is none
+ * unless kernel_may_wait.
  */
 #ifndef KERNEL_KERNEL_H
 #define KERNEL_KERNEL_H
@@ -30,15 +36,35 @@
 #define KERNEL_STOP_GRACE_MS 300 /* the interpreter may end in order, ... */
 #define KERNEL_STOP_LIMIT_US 700000 /* ... is killed, and is waited for so long */
 #define KERNEL_DRAIN_LIMIT_US 200000 /* then for what is still to be sent */
+#define KERNEL_SHARE_MAX (CONTEXT_QUEUE_MAX / 2) /* requests in a host's context */
+#define KERNEL_SHARE_BYTES_MAX (CONTEXT_QUEUE_BYTES_MAX / 2)
 
 struct environment;
 struct error;
 struct runtime;
 struct spawner;
 
+/* What the owner of a context does for a kernel in front of it. All are needed; each
+ * returns 0, or < 0: our own failure. None may destroy the kernel. */
+struct kernel_host {
+    /* A client wants a fresh interpreter: context_restart does it. */
+    int (*on_restart)(void *arg);
+    /* Clients do not read as fast as the context tells (HIGH), or have caught up. While
+     * it is high the context must be paused, or the kernel grows; nobody is waited for
+     * longer than IOPUB_STALL_US. */
+    int (*on_pressure)(bool high, void *arg);
+    /* A client has shut the kernel down: it reads no more, and waits to be destroyed. */
+    int (*on_end)(void *arg);
+};
+
 /* Plain data, all borrowed; must outlive the kernel. */
 struct kernel_options {
     struct loop *loop;
+    struct context *context; /* a host's; NULL: one is made as the rest says, else the
+                                rest but die_with_child tells how it was made */
+    const struct kernel_host *host; /* of a context that is given */
+    void *host_arg;
+    const char *name; /* of that context, for people; may be NULL */
     struct spawner *spawner;
     const struct runtime *runtime;
     const struct environment *environment;
@@ -97,9 +123,47 @@ void kernel_destroy(struct kernel *kernel); /* NULL is allowed */
 /* Serves until it is stopped. 0, or < 0: our own failure. */
 int kernel_serve(struct kernel *kernel);
 
+/* The same in parts. Lets the loop wake up for its sockets. 0 or < 0. */
+int kernel_watch(struct kernel *kernel);
+
+/* Reads a batch of each socket. 0 or < 0. */
+int kernel_read(struct kernel *kernel);
+
+/* All has been read for which the loop would not wake up. */
+bool kernel_may_wait(const struct kernel *kernel);
+
 /* Begins to end: the interpreter in order, then the program with STATUS. Repeated calls
- * change nothing. */
+ * change nothing. With a host's context it only reads no more. */
 int kernel_stop(struct kernel *kernel, int status);
+bool kernel_has_stopped(const struct kernel *kernel);
+
+/* A run of somebody else. Plain data, copied. */
+struct kernel_adoption {
+    struct slice header; /* raw JSON; becomes parent_header */
+    struct slice code; /* a raw JSON string */
+    bool silent;
+    bool store_history;
+};
+
+/* Clients see run NUMBER of the context from now on as one of another client: to be
+ * called when it was submitted, before kernel_observer's on_started is (which may be
+ * handed on late, if the run began before there was this kernel). Nobody here is replied
+ * to, or asked for its input. 0, or -ENOMEM. */
+int kernel_adopt(struct kernel *kernel, uint64_t number,
+                 const struct kernel_adoption *adoption);
+
+/* A run of this kernel's clients. Plain data, borrowed until the kernel is called again.
+ */
+struct kernel_run {
+    struct slice header; /* raw JSON */
+    struct slice code; /* a raw JSON string; empty for a silent run, and for all when
+                          kernel_observer's on_started has been called */
+    bool silent;
+};
+
+/* Whether NUMBER is one, adopted ones aside. */
+bool kernel_find_run(const struct kernel *kernel, uint64_t number,
+                     struct kernel_run *ret);
 
 /* SIGINT: as an interrupt_request. */
 int kernel_interrupt(struct kernel *kernel);
@@ -139,7 +203,8 @@ int kernel_welcome(struct kernel *kernel, struct slice topic);
 /* Whom output belongs to: request NUMBER, or the last cell. May be empty. */
 struct slice kernel_parent_header(const struct kernel *kernel, uint64_t number);
 
-/* What the context tells: observer.c. */
+/* What the context tells: observer.c. A host hands it on, with the kernel as ARG; it may
+ * be about requests that the kernel does not know. */
 extern const struct context_observer kernel_observer;
 
 #endif

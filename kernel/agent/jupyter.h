@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * jupyter - a Jupyter kernel in front of an agent's context, for people who look into it
+ *
+ * Owns the kernel, its key, its sockets and its connection file; the context is the
+ * host's, who uses it too (kernel.h). The sockets are files in a folder that only this
+ * user can enter: on tcp a peer without the key could make the server grow.
+ *
+ * The host hands on each event of the context, and has its own runs adopted:
+ *
+ *     context_submit(ctx, &wish, &number, err);
+ *     jupyter_adopt(jupyter, number, &adoption);
+ *     ...
+ *     on_started: jupyter_find_run() if NUMBER is not its own; then
+ *                 jupyter_observer.on_started(number, execution_count, jupyter)
+ */
+#ifndef KERNEL_AGENT_JUPYTER_H
+#define KERNEL_AGENT_JUPYTER_H
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernel/kernel.h"
+
+#define JUPYTER_MAX 32 /* open at once, for whoever opens them: each has two threads */
+#define JUPYTER_NAME_BYTES_MAX 64 /* of a name in a file's name: the rest is cut off */
+#define JUPYTER_LINGER_MS 20 /* jupyter_close blocks at most so long */
+
+enum {
+    JUPYTER_E_FAILED = 1 /* a folder or file cannot be made, an address is in use, ...;
+                            see ERR */
+};
+
+struct jupyter; /* opaque */
+
+/* Plain data. Strings are copied, the rest is borrowed and outlives the jupyter. */
+struct jupyter_options {
+    struct loop *loop;
+    struct context *context;
+    const struct runtime *runtime;
+    const struct environment *environment;
+    const struct kernel_host *host;
+    void *host_arg;
+    const char *id; /* of the context */
+    const char *name; /* of the context, for people; NULL: its id */
+    const char *connection_dir; /* an absolute path, made if need be; NULL: jupyter_folder
+                                 */
+    /* How the context was made: what people are told, and run_ms for their cells. */
+    enum context_profile profile;
+    enum sandbox_network network;
+    struct context_limits limits;
+};
+
+/* Binds the sockets, writes kernel-cellwall-NAME.json (never over another file) and lets
+ * the loop wake up for it. On success the caller owns *ret. 0, JUPYTER_E_FAILED, < 0. */
+int jupyter_open(struct jupyter **ret, const struct jupyter_options *options,
+                 struct error *err);
+
+/* Removes file and sockets. The context stays; a cell of a client that waits for input is
+ * interrupted, as nobody could answer. Not from a function of the host. NULL is allowed.
+ */
+void jupyter_close(struct jupyter *jupyter);
+
+/* As kernel_read, kernel_may_wait, kernel_adopt, kernel_find_run. */
+int jupyter_read(struct jupyter *jupyter);
+bool jupyter_may_wait(const struct jupyter *jupyter);
+int jupyter_adopt(struct jupyter *jupyter, uint64_t number,
+                  const struct kernel_adoption *adoption);
+bool jupyter_find_run(const struct jupyter *jupyter, uint64_t number,
+                      struct kernel_run *ret);
+
+/* A client has shut it down (after the host's on_end): jupyter_close is due. */
+bool jupyter_has_ended(const struct jupyter *jupyter);
+
+/* For the context's events: ARG is the jupyter. */
+extern const struct context_observer jupyter_observer;
+
+/* The members of the connection file, its key among them. A new reference; NULL: no
+ * memory. */
+json_t *jupyter_connection(const struct jupyter *jupyter);
+
+/* The path of the connection file. Borrowed. */
+const char *jupyter_file(const struct jupyter *jupyter);
+
+/* "jupyter" in file_server_folder, where the sockets are. 0 or JUPYTER_E_FAILED. */
+int jupyter_folder(char ret[PATH_MAX], struct error *err);
+
+/* Removes what a server that was killed has left: sockets, and connection files that name
+ * them, in jupyter_folder and in CONNECTION_DIR (may be NULL). Only for the one server
+ * that holds file_server_folder, before it opens any. 0, JUPYTER_E_FAILED, < 0. */
+int jupyter_sweep(const char *connection_dir, struct error *err);
+
+#endif
