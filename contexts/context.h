@@ -24,6 +24,7 @@ struct error;
 struct loop;
 struct runtime;
 struct spawner;
+struct workspace;
 
 #define CONTEXT_QUEUE_MAX 1024 /* waiting requests */
 #define CONTEXT_QUEUE_BYTES_MAX ((size_t)256 * 1024 * 1024) /* their frames */
@@ -130,7 +131,7 @@ struct context_limits {
 
 enum context_profile {
     CONTEXT_PROFILE_NOTEBOOK, /* a directory of the user's is the working directory */
-    CONTEXT_PROFILE_AGENT /* a workspace of its own, that ends with the interpreter */
+    CONTEXT_PROFILE_AGENT /* a workspace, with quotas, is home and working directory */
 };
 
 struct context_options {
@@ -140,6 +141,12 @@ struct context_options {
     enum context_profile profile;
     const char *directory; /* absolute path: read-write and working directory; not used
                               for an agent. copied */
+    struct workspace *workspace; /* agent: its files, in all epochs; NULL: a tmpfs of each
+                                    interpreter's own. borrowed until return, then kept by
+                                    a use of the context's own; see workspace.h */
+    const char *cwd; /* agent: working directory, within the workspace: absolute, or
+                        relative to it; made if it is missing, at each start. NULL: the
+                        workspace. copied */
     const char *const *env; /* NULL-terminated NAME=value on top of the others. copied */
     const char *const
         *mounts; /* NULL-terminated absolute paths, read-only, bound last: the
@@ -221,6 +228,10 @@ uint32_t context_execution_count(const struct context *ctx); /* of the last stor
 /* In which tier it is, or is being started. *RET_MISSING (borrowed): what the machine
  * lacks for a better one. */
 enum sandbox_tier context_tier(const struct context *ctx, const char **ret_missing);
+
+/* True when what it shows at /workspace is the workspace that it was created with; not so
+ * in the nested tier, where it has a directory of its own instead. */
+bool context_has_workspace(const struct context *ctx);
 
 /* What the runner said of itself in this epoch: a JSON object; empty before. Borrowed. */
 struct slice context_hello(const struct context *ctx);
