@@ -24,6 +24,7 @@ from . import (
     interrupts,
     requests,
     streams,
+    variables,
     waiting,
 )
 from .zmqshell import make_shell
@@ -136,25 +137,27 @@ class Kernel:
     ) -> tuple[Reply, BaseException | None]:
         asked = request.content
         silent = bool(asked.get("silent", False))
+        metadata = request.message["metadata"]
         inputs.asker = request if asked.get("allow_stdin", False) else None
         if self.release_threads is not None and _MAY_COMPUTE.search(asked["code"]):
             self.release_threads()
             self.release_threads = None
         self._take_payload()
-        failure = await self.shell.run_request(
-            asked["code"],
-            execution_count=request.execution_count,
-            store_history=bool(asked.get("store_history", True)) and not silent,
-            silent=silent,
-            cell_id=request.message["metadata"].get("cellId"),
-        )
         reply: Reply = {"status": "ok", "user_expressions": {}}
-        if failure is None:
-            expressions = asked.get("user_expressions") or {}
-            try:
-                reply["user_expressions"] = self._evaluate(expressions)
-            except KeyboardInterrupt as error:
-                failure = error
+        with variables.given(variables.wanted(metadata)):
+            failure = await self.shell.run_request(
+                asked["code"],
+                execution_count=request.execution_count,
+                store_history=bool(asked.get("store_history", True)) and not silent,
+                silent=silent,
+                cell_id=metadata.get("cellId"),
+            )
+            if failure is None:
+                expressions = asked.get("user_expressions") or {}
+                try:
+                    reply["user_expressions"] = self._evaluate(expressions)
+                except KeyboardInterrupt as error:
+                    failure = error
         if failure is not None:
             reply.update(self._failed(failure))
         reply["execution_count"] = request.execution_count
