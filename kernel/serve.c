@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The turn: read a batch of each socket, then wait in the loop, which knows the sockets
- * too, and let it do what is ready. */
+ * too, and let it do what is ready. A host does the same with the parts. */
 #include "kernel/kernel.h"
 
 #include "contexts/loop.h"
@@ -85,7 +85,7 @@ static const struct channel {
 static int
 read_channel(struct kernel *kernel, const struct channel *channel)
 {
-    for (int i = 0; i < KERNEL_BATCH; i++) {
+    for (int i = 0; i < KERNEL_BATCH && !kernel->stopped; i++) {
         const struct slice *frames;
         size_t count;
         int r = endpoint_receive(kernel->endpoint, channel->port, &frames, &count);
@@ -108,8 +108,14 @@ is_read_now(const struct kernel *kernel, const struct channel *channel)
     return !(channel->publishes && iopub_is_full(kernel->iopub));
 }
 
-static int
-read_channels(struct kernel *kernel)
+int
+kernel_watch(struct kernel *kernel)
+{
+    return endpoint_watch(kernel->endpoint, kernel->options->loop);
+}
+
+int
+kernel_read(struct kernel *kernel)
 {
     int r = 0;
 
@@ -121,10 +127,10 @@ read_channels(struct kernel *kernel)
     return r;
 }
 
-static bool
-may_wait(const struct kernel *kernel)
+bool
+kernel_may_wait(const struct kernel *kernel)
 {
-    for (size_t i = 0; i < N_ELEMENTS(channels); i++) {
+    for (size_t i = 0; i < N_ELEMENTS(channels) && !kernel->stopped; i++) {
         if (is_read_now(kernel, &channels[i]) &&
             !endpoint_is_quiet(kernel->endpoint, channels[i].port))
             return false;
@@ -135,11 +141,11 @@ may_wait(const struct kernel *kernel)
 static int
 turn(struct kernel *kernel)
 {
-    int r = read_channels(kernel);
+    int r = kernel_read(kernel);
 
     if (r < 0 || kernel->stopped)
         return r;
-    return loop_wait(kernel->options->loop, may_wait(kernel) ? -1 : 0);
+    return loop_wait(kernel->options->loop, kernel_may_wait(kernel) ? -1 : 0);
 }
 
 int
@@ -147,7 +153,7 @@ kernel_serve(struct kernel *kernel)
 {
     struct loop *loop = kernel->options->loop;
     uint64_t limit_us;
-    int r = endpoint_watch(kernel->endpoint, loop);
+    int r = kernel_watch(kernel);
 
     while (r == 0 && !kernel->stopped)
         r = turn(kernel);
