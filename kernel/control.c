@@ -18,6 +18,20 @@ handle_interrupt(struct kernel *kernel, struct request *request, struct error *e
                         slice_text("{}"), slice_text("{\"status\":\"ok\"}"));
 }
 
+static int
+end(struct kernel *kernel, bool restart)
+{
+    const struct kernel_options *options = kernel->options;
+    int r;
+
+    if (kernel_is_guest(kernel) && restart)
+        return options->host->on_restart(options->host_arg);
+    r = kernel_stop(kernel, EXIT_STATUS_OK);
+    if (r < 0 || !kernel_is_guest(kernel))
+        return r;
+    return options->host->on_end(options->host_arg);
+}
+
 /* The reply comes first: what follows may take a moment. */
 int
 handle_shutdown(struct kernel *kernel, struct request *request, struct error *err)
@@ -35,7 +49,7 @@ handle_shutdown(struct kernel *kernel, struct request *request, struct error *er
                                        .type = "shutdown_reply",
                                        .content = content,
                                    });
-    return r < 0 ? r : kernel_stop(kernel, EXIT_STATUS_OK);
+    return r < 0 ? r : end(kernel, restart);
 }
 
 int

@@ -201,6 +201,41 @@ dispatch_busy(struct kernel *kernel, struct parent *parent)
     return kernel_publish_status(kernel, parent->origin.header, "busy");
 }
 
+static size_t
+bytes_of(const struct wire *wire)
+{
+    size_t bytes = wire->header.length + wire->metadata.length + wire->content.length;
+
+    for (size_t i = 0; i < wire->buffer_count; i++)
+        bytes += wire->buffers[i].length;
+    return bytes;
+}
+
+/* The queue of a host's context has room left for the host, whatever our clients do. */
+static bool
+has_share(const struct kernel *kernel)
+{
+    return !kernel_is_guest(kernel) || (kernel->share_count < KERNEL_SHARE_MAX &&
+                                        kernel->share_bytes < KERNEL_SHARE_BYTES_MAX);
+}
+
+static void
+take_share(struct kernel *kernel, struct parent *parent, size_t bytes)
+{
+    parent->share_bytes = bytes;
+    kernel->share_count++;
+    kernel->share_bytes += bytes;
+}
+
+static void
+give_share(struct kernel *kernel, const struct parent *parent)
+{
+    if (parent->adopted)
+        return;
+    kernel->share_count--;
+    kernel->share_bytes -= parent->share_bytes;
+}
+
 int
 dispatch_submit(struct kernel *kernel, const struct request *request,
                 struct context_request *wish, struct slice code, struct parent **ret,
@@ -210,6 +245,10 @@ dispatch_submit(struct kernel *kernel, const struct request *request,
     uint64_t number;
     int r;
 
+    if (!has_share(kernel))
+        return error_set(err, HANDLER_E_REFUSED,
+                         "QueueFull: %zu requests are waiting already",
+                         kernel->share_count);
     wish->header = wire->header;
     wish->metadata = wire->metadata;
     wish->content = wire->content;
@@ -223,6 +262,7 @@ dispatch_submit(struct kernel *kernel, const struct request *request,
         r = parents_add(kernel->parents, number, &request->origin, code, ret);
     if (r < 0)
         return r;
+    take_share(kernel, *ret, bytes_of(wire));
     (*ret)->handler = request->handler;
     (*ret)->busy_told = request->busy_told;
     return 0;
@@ -240,6 +280,7 @@ dispatch_done(struct kernel *kernel, struct parent *parent,
         r = kernel_publish_status(kernel, parent->origin.header, "idle");
     if (r < 0)
         return r;
+    give_share(kernel, parent);
     parents_end(kernel->parents, parent);
     return 0;
 }

@@ -235,6 +235,13 @@ forget_parts(struct endpoint *endpoint)
 }
 
 void
+endpoint_set_linger(struct endpoint *endpoint, int linger_ms)
+{
+    for (int channel = 0; channel < CONNECTION_PORTS; channel++)
+        set_int(endpoint->sockets[channel], ZMQ_LINGER, linger_ms); /* of a live one */
+}
+
+void
 endpoint_destroy(struct endpoint *endpoint)
 {
     if (endpoint == NULL)

@@ -37,6 +37,9 @@ struct loop;
 int endpoint_create(struct endpoint **ret, struct connection *connection,
                     struct error *err);
 
+/* How long endpoint_destroy waits, in place of ENDPOINT_LINGER_MS. */
+void endpoint_set_linger(struct endpoint *endpoint, int linger_ms);
+
 /* Closes the sockets and waits until what was sent is out. NULL is allowed. */
 void endpoint_destroy(struct endpoint *endpoint);
 

@@ -51,6 +51,7 @@ handle_execute(struct kernel *kernel, struct request *request, struct error *err
                         &parent, err);
     if (r != 0)
         return r;
+    parent->is_run = true;
     parent->silent = wish.silent;
     parent->stored = wish.store_history && !wish.silent;
     return 0;
@@ -175,20 +176,34 @@ reply_end(struct kernel *kernel, const struct parent *parent,
                  buffer_slice(&content));
 }
 
-/* The interpreter ended while the cell ran, or could not be started for it. */
+bool
+execute_is_lost(const struct kernel *kernel, const struct context_outcome *outcome)
+{
+    return outcome->end == CONTEXT_END_LOST ||
+           (outcome->reason.kind == CONTEXT_REASON_START && !kernel->loss_told);
+}
+
+int
+execute_tell_loss(struct kernel *kernel, const struct parent *parent,
+                  const struct context_outcome *outcome, struct loss *ret)
+{
+    int r = loss_init(ret, kernel, &outcome->reason, context_epoch(kernel->context) + 1);
+
+    if (r == 0)
+        r = comm_close_all(kernel);
+    if (r == 0 && !kernel->stopping)
+        r = loss_publish(kernel, ret, parent->origin.header);
+    kernel->loss_told = true;
+    return r;
+}
+
 static int
 done_lost(struct kernel *kernel, const struct parent *parent,
           const struct context_outcome *outcome)
 {
     CLEANUP(loss_fini) struct loss loss;
-    int r =
-        loss_init(&loss, kernel, &outcome->reason, context_epoch(kernel->context) + 1);
+    int r = execute_tell_loss(kernel, parent, outcome, &loss);
 
-    if (r == 0)
-        r = comm_close_all(kernel);
-    if (r == 0 && !kernel->stopping)
-        r = loss_publish(kernel, &loss, parent->origin.header);
-    kernel->loss_told = true;
     return r != 0 ? r : reply_end(kernel, parent, outcome, &loss);
 }
 
@@ -200,8 +215,7 @@ done_execute(struct kernel *kernel, struct parent *parent,
 
     if (kernel->input.number == parent->number)
         kernel->input.number = 0;
-    if (outcome->end == CONTEXT_END_LOST ||
-        (outcome->reason.kind == CONTEXT_REASON_START && !kernel->loss_told))
+    if (execute_is_lost(kernel, outcome))
         return done_lost(kernel, parent, outcome);
     if (outcome->end != CONTEXT_END_REPLY)
         return reply_end(kernel, parent, outcome, NULL);

@@ -13,11 +13,19 @@
 
 struct context_reason;
 struct frame;
+struct loss;
 
 /* execute.c */
 handler_fn handle_execute;
 handler_done_fn done_execute;
 int execute_started(struct kernel *kernel, struct parent *parent, uint32_t count);
+
+/* The interpreter ended while the run was on, or could not be started for it. */
+bool execute_is_lost(const struct kernel *kernel, const struct context_outcome *outcome);
+
+/* Publishes that; RET is the caller's to fini, whatever the result. 0 or < 0. */
+int execute_tell_loss(struct kernel *kernel, const struct parent *parent,
+                      const struct context_outcome *outcome, struct loss *ret);
 
 /* The text/plain of an execute_result goes into the history. */
 int execute_note_result(struct kernel *kernel, const struct frame *frame);

@@ -64,6 +64,12 @@ append_banner(const struct kernel *kernel, struct buffer *ret)
             host ? "the host's" : "none");
     if (r == 0)
         r = append_limits(&kernel->options->limits, &text);
+    if (r == 0 && kernel_is_guest(kernel))
+        r = buffer_append_format(
+            &text,
+            "It is the context %s of an agent, who works in it too: variables, execution "
+            "counts and outputs are shared.\n",
+            kernel->options->name != NULL ? kernel->options->name : "");
     return r != 0 ? r : text_append_json(ret, text.data, text.length);
 }
 
@@ -115,8 +121,9 @@ int
 handle_usage(struct kernel *kernel, struct request *request, struct error *err)
 {
     CLEANUP(buffer_fini) struct buffer content;
+    size_t own = kernel_is_guest(kernel) ? 0 : 1; /* a host serves others too */
     int pids[USAGE_PIDS_MAX] = { getpid() };
-    size_t count = 1 + context_pids(kernel->context, pids + 1, USAGE_PIDS_MAX - 1);
+    size_t count = own + context_pids(kernel->context, pids + own, USAGE_PIDS_MAX - own);
     int r;
 
     (void)err;

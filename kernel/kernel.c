@@ -20,7 +20,10 @@ static int
 on_pressure(bool high, void *arg)
 {
     struct kernel *kernel = arg;
+    const struct kernel_options *options = kernel->options;
 
+    if (kernel_is_guest(kernel))
+        return options->host->on_pressure(high, options->host_arg);
     if (kernel->context != NULL)
         context_pause_output(kernel->context, high);
     return 0;
@@ -115,8 +118,9 @@ kernel_create(struct kernel **ret, const struct kernel_options *options,
         return -ENOMEM;
     kernel->options = options;
     kernel->connection = connection;
+    kernel->context = options->context;
     r = make_parts(kernel, connection, err);
-    if (r == 0)
+    if (r == 0 && !kernel_is_guest(kernel))
         r = make_context(kernel, err);
     if (r != 0)
         return r;
@@ -126,12 +130,25 @@ kernel_create(struct kernel **ret, const struct kernel_options *options,
     return 0;
 }
 
+/* Others go on using the context, and nothing of theirs may wait for us. */
+static void
+leave_host(struct kernel *kernel)
+{
+    if (kernel->input.number != 0 && context_input_is_open(kernel->context))
+        context_interrupt(kernel->context, false); /* nobody will answer any more */
+    if (kernel->endpoint != NULL)
+        endpoint_set_linger(kernel->endpoint, KERNEL_GUEST_LINGER_MS);
+}
+
 void
 kernel_destroy(struct kernel *kernel)
 {
     if (kernel == NULL)
         return;
-    context_destroy(kernel->context); /* first: it is killed while messages go out */
+    if (kernel_is_guest(kernel))
+        leave_host(kernel);
+    else
+        context_destroy(kernel->context); /* first: it is killed while messages go out */
     iopub_destroy(kernel->iopub);
     endpoint_destroy(kernel->endpoint);
     loop_timer_destroy(kernel->open_timer);
@@ -154,6 +171,9 @@ kernel_stop(struct kernel *kernel, int status)
         return 0;
     kernel->stopping = true;
     kernel->exit_status = status;
+    kernel->stopped = kernel_is_guest(kernel);
+    if (kernel->stopped)
+        return 0;
     loop_timer_arm(kernel->stop_timer, KERNEL_STOP_LIMIT_US);
     if (context_state(kernel->context) == CONTEXT_DEAD)
         kernel->stopped = true;
@@ -170,4 +190,16 @@ int
 kernel_exit_status(const struct kernel *kernel)
 {
     return kernel->exit_status;
+}
+
+bool
+kernel_has_stopped(const struct kernel *kernel)
+{
+    return kernel->stopped;
+}
+
+bool
+kernel_is_guest(const struct kernel *kernel)
+{
+    return kernel->options->context != NULL;
 }

@@ -36,6 +36,7 @@
 #define KERNEL_STOP_GRACE_MS 300 /* the interpreter may end in order, ... */
 #define KERNEL_STOP_LIMIT_US 700000 /* ... is killed, and is waited for so long */
 #define KERNEL_DRAIN_LIMIT_US 200000 /* then for what is still to be sent */
+#define KERNEL_GUEST_LINGER_MS 20 /* kernel_destroy blocks a host at most so long */
 #define KERNEL_SHARE_MAX (CONTEXT_QUEUE_MAX / 2) /* requests in a host's context */
 #define KERNEL_SHARE_BYTES_MAX (CONTEXT_QUEUE_BYTES_MAX / 2)
 
@@ -96,13 +97,14 @@ struct kernel {
     struct parents *parents;
     struct history *history;
     struct comms *comms;
-    struct context *context;
+    struct context *context; /* of a guest: borrowed */
     struct loop_timer *open_timer;
     struct loop_timer *stop_timer;
     struct usage usage;
     struct kernel_input input;
     const struct connection *connection; /* borrowed: ports for connect_reply */
     uint64_t running; /* number of the execute request that started last; 0: none yet */
+    size_t share_count, share_bytes; /* of our requests that the context has */
     bool tier_told; /* the log has it that the sandbox is a weaker one */
     bool loss_told; /* clients know already why the interpreter was lost */
     bool stopping;
@@ -169,6 +171,9 @@ bool kernel_find_run(const struct kernel *kernel, uint64_t number,
 int kernel_interrupt(struct kernel *kernel);
 
 int kernel_exit_status(const struct kernel *kernel);
+
+/* Its context is a host's. */
+bool kernel_is_guest(const struct kernel *kernel);
 
 /* For handlers. A broadcast; TOPIC is informal. Empty parts become {}. */
 struct kernel_broadcast {

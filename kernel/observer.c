@@ -24,7 +24,7 @@ on_started(uint64_t number, uint32_t execution_count, void *arg)
         return 0;
     parent->started = true;
     r = dispatch_busy(kernel, parent);
-    if (r < 0 || parent->handler->done != done_execute)
+    if (r < 0 || !parent->is_run)
         return r;
     return execute_started(kernel, parent, execution_count);
 }
@@ -119,7 +119,7 @@ lost(struct kernel *kernel, const struct context_reason *reason, uint64_t next_e
     kernel->input.number = 0;
     if (r == 0 && !told)
         r = loss_publish(kernel, &loss, kernel_parent_header(kernel, 0));
-    if (r == 0)
+    if (r == 0 && !kernel_is_guest(kernel)) /* a host says it for all its guests */
         log_line("%s: %.*s", loss.name, (int)loss.value.length,
                  (const char *)loss.value.data);
     return r != 0 ? r : comm_close_all(kernel);
@@ -130,7 +130,8 @@ tell_tier(struct kernel *kernel)
 {
     const char *missing;
 
-    if (kernel->tier_told || context_tier(kernel->context, &missing) == SANDBOX_TIER_FULL)
+    if (kernel->tier_told || kernel_is_guest(kernel) ||
+        context_tier(kernel->context, &missing) == SANDBOX_TIER_FULL)
         return;
     kernel->tier_told = true;
     log_line("the interpreter is in a nested sandbox, which is weaker (docs/sandbox.md): "
@@ -153,7 +154,7 @@ on_state(enum context_state state, uint64_t epoch, const struct context_reason *
         return r;
     if (kernel->stopping)
         kernel->stopped = true;
-    else if (kernel->options->die_with_child)
+    else if (kernel->options->die_with_child && !kernel_is_guest(kernel))
         r = kernel_stop(kernel, EXIT_STATUS_FAILED);
     return r;
 }

@@ -25,8 +25,10 @@ struct parent {
     const struct handler *handler; /* borrowed */
     bool busy_told; /* "busy" was published */
     bool started; /* on_started was called */
+    size_t share_bytes; /* that it counts for while it is open */
     int64_t cursor; /* complete: where an empty answer puts its matches */
-    /* Execute requests: */
+    bool is_run; /* an execute request: */
+    bool adopted; /* not a client's of ours */
     bool silent;
     bool stored; /* it is put into the history */
     bool has_history; /* it is there, at LINE of SESSION */

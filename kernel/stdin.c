@@ -47,10 +47,11 @@ int
 stdin_ask(struct kernel *kernel, const struct frame *frame)
 {
     struct kernel_input *input = &kernel->input;
+    const struct parent *parent = parents_find(kernel->parents, frame->number);
     int r;
 
-    if (parents_find(kernel->parents, frame->number) == NULL)
-        return 0;
+    if (parent == NULL || parent->adopted)
+        return 0; /* somebody else is asked */
     input->number = frame->number;
     input->id[0] = '\0';
     input->again_us = 0;
