@@ -22,7 +22,8 @@ parse_long(const struct option_spec *specs, size_t count, const char *text)
 
     parsed.help = strcmp(text, "help") == 0;
     for (size_t i = 0; i < count; i++) {
-        if (strlen(specs[i].name) == length && memcmp(specs[i].name, text, length) == 0)
+        if (specs[i].kind != OPTION_WORDS && strlen(specs[i].name) == length &&
+            memcmp(specs[i].name, text, length) == 0)
             parsed.spec = &specs[i];
     }
     return parsed;
@@ -35,7 +36,7 @@ parse_short(const struct option_spec *specs, size_t count, const char *text)
 
     parsed.help = strcmp(text, "h") == 0;
     for (size_t i = 0; i < count; i++) {
-        if (specs[i].letter == text[0])
+        if (specs[i].letter == text[0] && text[0] != '\0')
             parsed.spec = &specs[i];
     }
     return parsed;
@@ -58,11 +59,32 @@ choice_is_known(const char *choices, const char *value)
     return false;
 }
 
+static const struct option_spec *
+find_words(const struct option_spec *specs, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (specs[i].kind == OPTION_WORDS)
+            return &specs[i];
+    }
+    return NULL;
+}
+
+static int
+store_item(struct option_list *list, const struct option_spec *spec, const char *value,
+           struct error *err)
+{
+    if (list->count == OPTION_LIST_MAX)
+        return error_set(err, OPTIONS_E_USAGE, "%s%s: given more than %d times",
+                         spec->kind == OPTION_WORDS ? "" : "--", spec->name,
+                         OPTION_LIST_MAX);
+    list->items[list->count++] = value;
+    return 0;
+}
+
 static int
 store(void *target, const struct option_spec *spec, const char *value, struct error *err)
 {
     void *place = (char *)target + spec->offset;
-    struct option_list *list = place;
 
     if (spec->kind == OPTION_FLAG) {
         if (value != NULL)
@@ -80,28 +102,44 @@ store(void *target, const struct option_spec *spec, const char *value, struct er
         *(const char **)place = value;
         return 0;
     }
-    if (list->count == OPTION_LIST_MAX)
-        return error_set(err, OPTIONS_E_USAGE, "--%s: given more than %d times",
-                         spec->name, OPTION_LIST_MAX);
-    list->items[list->count++] = value;
-    return 0;
+    return store_item(place, spec, value, err);
+}
+
+static struct parsed
+parse(const struct option_spec *specs, size_t count, const char *text)
+{
+    if (strncmp(text, "--", 2) == 0)
+        return parse_long(specs, count, text + 2);
+    if (text[0] == '-' && text[1] != '\0')
+        return parse_short(specs, count, text + 1);
+    return (struct parsed){ 0 };
 }
 
 int
 options_parse(void *target, const struct option_spec *specs, size_t count,
               char *const *argv, size_t *unknown_count, struct error *err)
 {
+    const struct option_spec *words = find_words(specs, count);
+    bool only_words = false;
     size_t unknown = 0;
 
     for (; *argv != NULL; argv++) {
         const char *text = *argv;
+        bool is_option = !only_words && text[0] == '-' && text[1] != '\0';
         struct parsed parsed = { 0 };
         int r;
 
-        if (strncmp(text, "--", 2) == 0)
-            parsed = parse_long(specs, count, text + 2);
-        else if (text[0] == '-' && text[1] != '\0')
-            parsed = parse_short(specs, count, text + 1);
+        if (words != NULL && is_option && strcmp(text, "--") == 0) {
+            only_words = true;
+            continue;
+        }
+        if (words != NULL && !is_option) {
+            r = store_item((void *)((char *)target + words->offset), words, text, err);
+            if (r != 0)
+                return r;
+            continue;
+        }
+        parsed = parse(specs, count, text);
         if (parsed.help)
             return OPTIONS_E_HELP;
         if (parsed.spec == NULL) {
@@ -138,6 +176,11 @@ void
 options_print(FILE *out, const struct option_spec *specs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
+        if (specs[i].kind == OPTION_WORDS) {
+            fprintf(out, "      %s\n", specs[i].name);
+            print_help(out, specs[i].help);
+            continue;
+        }
         fputs("      ", out);
         if (specs[i].letter != 0)
             fprintf(out, "-%c, ", specs[i].letter);

@@ -12,13 +12,15 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define OPTION_LIST_MAX 16
+#define OPTION_LIST_MAX 64
 
 enum option_kind {
     OPTION_FLAG, /* target: bool */
     OPTION_TEXT, /* target: const char * */
     OPTION_CHOICE, /* target: const char *, one of CHOICES */
-    OPTION_LIST /* target: struct option_list, one item each time */
+    OPTION_LIST, /* target: struct option_list, one item each time */
+    OPTION_WORDS /* target: struct option_list: all that is not an option, "-" too; at
+                    most one such row, and what follows "--" goes there as it is */
 };
 
 struct option_list {
@@ -27,7 +29,7 @@ struct option_list {
 };
 
 struct option_spec {
-    const char *name; /* without "--" */
+    const char *name; /* without "--"; of words: as the help shows them */
     char letter; /* short form, or 0 */
     enum option_kind kind;
     const char *argument; /* as the help shows it; NULL for flags */
@@ -43,9 +45,10 @@ enum {
 
 struct error;
 
-/* Reads ARGV (NULL-terminated, without the command's name) into TARGET. What the table
- * does not know is OPTIONS_E_USAGE, or skipped when UNKNOWN_COUNT is not NULL, which then
- * gets how many arguments that were. */
+/* Reads ARGV (NULL-terminated, without the command's name) into TARGET. Options may stand
+ * before, between and behind words. What the table does not know is OPTIONS_E_USAGE, or
+ * skipped when UNKNOWN_COUNT is not NULL, which then gets how many arguments that were.
+ */
 int options_parse(void *target, const struct option_spec *specs, size_t count,
                   char *const *argv, size_t *unknown_count, struct error *err);
 

@@ -28,6 +28,15 @@ static const struct option_spec specs[] = {
     { "name", 0, OPTION_LIST, "NAME", NULL, offsetof(struct target, names), "Names." },
 };
 
+static const struct option_spec with_words[] = {
+    { "file", 'f', OPTION_TEXT, "FILE", NULL, offsetof(struct target, file), "A file." },
+    { "flag", 'x', OPTION_FLAG, NULL, NULL, offsetof(struct target, flag), "A flag." },
+    { "NAME...", 0, OPTION_WORDS, NULL, NULL, offsetof(struct target, names), "Names." },
+};
+
+#define PARSE_WORDS(target, err, ...)                                                    \
+    options_parse(target, with_words, N_ELEMENTS(with_words),                            \
+                  (char *const[]){ __VA_ARGS__, NULL }, NULL, err)
 #define PARSE(target, unknown, err, ...)                                                 \
     options_parse(target, specs, N_ELEMENTS(specs),                                      \
                   (char *const[]){ __VA_ARGS__, NULL }, unknown, err)
@@ -114,6 +123,61 @@ test_unknown_arguments_are_refused_or_counted(void **state)
 }
 
 static void
+test_words_stand_among_options(void **state)
+{
+    struct target target = { 0 };
+
+    (void)state;
+    assert_int_equal(PARSE_WORDS(&target, NULL, "a", "-f", "-", "-x", "-", "b"), 0);
+    assert_string_equal(target.file, "-");
+    assert_true(target.flag);
+    assert_int_equal(target.names.count, 3);
+    assert_string_equal(target.names.items[0], "a");
+    assert_string_equal(target.names.items[1], "-");
+    assert_string_equal(target.names.items[2], "b");
+}
+
+static void
+test_what_follows_two_dashes_is_words(void **state)
+{
+    struct target target = { 0 };
+
+    (void)state;
+    assert_int_equal(PARSE_WORDS(&target, NULL, "--", "-x", "--", "--help"), 0);
+    assert_false(target.flag);
+    assert_int_equal(target.names.count, 3);
+    assert_string_equal(target.names.items[1], "--");
+}
+
+static void
+test_an_unknown_option_is_no_word(void **state)
+{
+    struct target target = { 0 };
+    struct error err = { 0 };
+
+    (void)state;
+    assert_int_equal(PARSE_WORDS(&target, &err, "a", "--NAME..."), OPTIONS_E_USAGE);
+    assert_string_equal(err.text, "unknown argument --NAME...");
+    assert_int_equal(PARSE_WORDS(&target, NULL, "-z"), OPTIONS_E_USAGE);
+}
+
+static void
+test_words_have_a_bound(void **state)
+{
+    char *words[OPTION_LIST_MAX + 2] = { NULL };
+    struct target target = { 0 };
+    struct error err = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i <= OPTION_LIST_MAX; i++)
+        words[i] = "a";
+    assert_int_equal(
+        options_parse(&target, with_words, N_ELEMENTS(with_words), words, NULL, &err),
+        OPTIONS_E_USAGE);
+    assert_non_null(strstr(err.text, "NAME...: given more than"));
+}
+
+static void
 test_help_is_told_apart(void **state)
 {
     struct target target = { 0 };
@@ -140,6 +204,11 @@ test_help_shows_every_row(void **state)
                                  "            And more.\n"));
     assert_non_null(strstr(text, "-h, --help\n"));
     free(text);
+    out = open_memstream(&text, &length);
+    options_print(out, with_words, N_ELEMENTS(with_words));
+    fclose(out);
+    assert_non_null(strstr(text, "      NAME...\n            Names.\n"));
+    free(text);
 }
 
 int
@@ -152,6 +221,10 @@ main(void)
         cmocka_unit_test(test_a_flag_takes_no_value),
         cmocka_unit_test(test_a_list_collects_up_to_its_bound),
         cmocka_unit_test(test_unknown_arguments_are_refused_or_counted),
+        cmocka_unit_test(test_words_stand_among_options),
+        cmocka_unit_test(test_what_follows_two_dashes_is_words),
+        cmocka_unit_test(test_an_unknown_option_is_no_word),
+        cmocka_unit_test(test_words_have_a_bound),
         cmocka_unit_test(test_help_is_told_apart),
         cmocka_unit_test(test_help_shows_every_row),
     };
