@@ -17,23 +17,25 @@ enum unit { UNIT_BYTES, UNIT_COUNT, UNIT_THOUSANDTHS /* of what is written */ };
 
 static const struct row {
     const char *name;
+    const char *member; /* of the agent protocol's limits */
     enum unit unit;
     bool can_be_none;
     uint64_t least, most;
     size_t offset; /* of an uint64_t */
 } rows[] = {
 #define ROW(member) offsetof(struct context_limits, member)
-    { "memory", UNIT_BYTES, true, 16 * MIB, 1024 * TIB, ROW(sandbox.memory_bytes) },
-    { "cpus", UNIT_THOUSANDTHS, true, 10, 4096000, ROW(sandbox.cpu_milli) },
-    { "processes", UNIT_COUNT, false, 2, 4194304, ROW(sandbox.processes) },
-    { "files", UNIT_COUNT, false, 64, 1048576, ROW(sandbox.open_files) },
-    { "file", UNIT_BYTES, true, MIB, 1024 * TIB, ROW(sandbox.file_bytes) },
-    { "disk", UNIT_BYTES, false, MIB, 1024 * TIB, ROW(disk_bytes) },
-    { "disk-files", UNIT_COUNT, false, 64, UINT32_MAX, ROW(disk_inodes) },
-    { "tmp", UNIT_BYTES, false, MIB, 1024 * TIB, ROW(tmp_bytes) },
-    { "tmp-files", UNIT_COUNT, false, 64, UINT32_MAX, ROW(tmp_inodes) },
-    { "output", UNIT_BYTES, false, 4 * KIB, TIB, ROW(output_bytes) },
-    { "time", UNIT_THOUSANDTHS, true, 10, 31536000000, ROW(run_ms) },
+    { "memory", "memory_bytes", UNIT_BYTES, true, 16 * MIB, 1024 * TIB,
+      ROW(sandbox.memory_bytes) },
+    { "cpus", "cpus", UNIT_THOUSANDTHS, true, 10, 4096000, ROW(sandbox.cpu_milli) },
+    { "processes", "processes", UNIT_COUNT, false, 2, 4194304, ROW(sandbox.processes) },
+    { "files", "open_files", UNIT_COUNT, false, 64, 1048576, ROW(sandbox.open_files) },
+    { "file", "file_bytes", UNIT_BYTES, true, MIB, 1024 * TIB, ROW(sandbox.file_bytes) },
+    { "disk", "disk_bytes", UNIT_BYTES, false, MIB, 1024 * TIB, ROW(disk_bytes) },
+    { "disk-files", "disk_files", UNIT_COUNT, false, 64, UINT32_MAX, ROW(disk_inodes) },
+    { "tmp", "tmp_bytes", UNIT_BYTES, false, MIB, 1024 * TIB, ROW(tmp_bytes) },
+    { "tmp-files", "tmp_files", UNIT_COUNT, false, 64, UINT32_MAX, ROW(tmp_inodes) },
+    { "output", "output_bytes", UNIT_BYTES, false, 4 * KIB, TIB, ROW(output_bytes) },
+    { "time", "run_ms", UNIT_THOUSANDTHS, true, 10, 31536000000, ROW(run_ms) },
 #undef ROW
 };
 
@@ -107,7 +109,7 @@ read_value(const struct row *row, const char *text, uint64_t *ret)
 }
 
 static int
-parse_one(struct context_limits *limits, char *item, struct error *err)
+parse_one(char *item, const struct row **ret, uint64_t *ret_value, struct error *err)
 {
     char *equals = strchr(item, '=');
 
@@ -116,16 +118,14 @@ parse_one(struct context_limits *limits, char *item, struct error *err)
                          item);
     *equals = '\0';
     for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
-        uint64_t value;
-
         if (strcmp(rows[i].name, item) != 0)
             continue;
-        if (!read_value(&rows[i], equals + 1, &value))
+        if (!read_value(&rows[i], equals + 1, ret_value))
             return error_set(
                 err, LIMITS_E_INVALID,
                 "limit %s: '%.40s' is not %s, or too small or large", item, equals + 1,
                 rows[i].unit == UNIT_BYTES ? "a size, such as 512M" : "a number");
-        memcpy((char *)limits + rows[i].offset, &value, sizeof value);
+        *ret = &rows[i];
         return 0;
     }
     return error_set(err, LIMITS_E_INVALID, "there is no limit '%.60s'", item);
@@ -142,8 +142,36 @@ limits_parse(struct context_limits *limits, const char *text, struct error *err)
         return -ENOMEM;
     while (r == 0 && rest != NULL) {
         char *item = strsep(&rest, ",");
+        const struct row *row;
+        uint64_t value;
 
-        r = parse_one(limits, item, err);
+        r = parse_one(item, &row, &value, err);
+        if (r == 0)
+            memcpy((char *)limits + row->offset, &value, sizeof value);
+    }
+    return r;
+}
+
+int
+limits_parse_members(json_t *members, const char *text, struct error *err)
+{
+    CLEANUP(freep) char *copy = strdup(text);
+    char *rest = copy;
+    int r = 0;
+
+    if (copy == NULL)
+        return -ENOMEM;
+    while (r == 0 && rest != NULL) {
+        char *item = strsep(&rest, ",");
+        const struct row *row;
+        uint64_t value;
+
+        r = parse_one(item, &row, &value, err);
+        if (r == 0 && json_object_set_new(members, row->member,
+                                          strcmp(row->member, "cpus") == 0
+                                              ? json_real((double)value / 1000)
+                                              : json_integer((json_int_t)value)) < 0)
+            r = -ENOMEM;
     }
     return r;
 }

@@ -11,6 +11,8 @@
 #ifndef KERNEL_LIMITS_H
 #define KERNEL_LIMITS_H
 
+#include <jansson.h>
+
 #include "contexts/context.h"
 
 struct error;
@@ -19,5 +21,9 @@ enum { LIMITS_E_INVALID = 1 }; /* see ERR, which names the limit */
 
 /* Over what LIMITS are. */
 int limits_parse(struct context_limits *limits, const char *text, struct error *err);
+
+/* Puts them into MEMBERS, an object, as the agent protocol's limits; a lifted one is 0.
+ */
+int limits_parse_members(json_t *members, const char *text, struct error *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
+#include "protocol/tree.h"
 
 #define MIB ((uint64_t)1024 * 1024)
 
@@ -36,6 +37,26 @@ test_each_limit_is_taken(void **state)
     assert_int_equal(limits.tmp_inodes, 300);
     assert_int_equal(limits.output_bytes, 65536);
     assert_int_equal(limits.run_ms, 250);
+}
+
+static void
+test_limits_become_members_of_the_protocol(void **state)
+{
+    CLEANUP(tree_decrefp) json_t *members = json_object();
+    CLEANUP(tree_decrefp)
+    json_t *wanted =
+        json_pack("{sI sf sI sI}", "memory_bytes", (json_int_t)(64 * MIB), "cpus", 1.5,
+                  "run_ms", (json_int_t)250, "file_bytes", (json_int_t)0);
+    struct error err = { 0 };
+
+    (void)state;
+    assert_int_equal(
+        limits_parse_members(members, "memory=64M,cpus=1.5,time=0.25,file=none", &err),
+        0);
+    assert_true(json_equal(members, wanted));
+    assert_int_equal(limits_parse_members(members, "memory=1,disk=1M", &err),
+                     LIMITS_E_INVALID);
+    assert_non_null(strstr(err.text, "memory"));
 }
 
 static void
@@ -100,6 +121,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_limit_is_taken),
+        cmocka_unit_test(test_limits_become_members_of_the_protocol),
         cmocka_unit_test(test_what_is_not_named_stays),
         cmocka_unit_test(test_some_can_be_lifted),
         cmocka_unit_test(test_nonsense_is_refused_by_name),
