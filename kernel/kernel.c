@@ -15,15 +15,27 @@
 
 CLEANUP_DEFINE(struct kernel, kernel_destroy);
 
+/* One that has stopped does not press any more. */
+static int
+press(struct kernel *kernel, bool high)
+{
+    const struct kernel_options *options = kernel->options;
+
+    high = high && !kernel->stopped;
+    if (kernel->pressing == high)
+        return 0;
+    kernel->pressing = high;
+    return options->host->on_pressure(high, options->host_arg);
+}
+
 /* A slow client slows its program. */
 static int
 on_pressure(bool high, void *arg)
 {
     struct kernel *kernel = arg;
-    const struct kernel_options *options = kernel->options;
 
     if (kernel_is_guest(kernel))
-        return options->host->on_pressure(high, options->host_arg);
+        return press(kernel, high);
     if (kernel->context != NULL)
         context_pause_output(kernel->context, high);
     return 0;
@@ -136,6 +148,7 @@ leave_host(struct kernel *kernel)
 {
     if (kernel->input.number != 0 && context_input_is_open(kernel->context))
         context_interrupt(kernel->context, false); /* nobody will answer any more */
+    press(kernel, false);
     if (kernel->endpoint != NULL)
         endpoint_set_linger(kernel->endpoint, KERNEL_GUEST_LINGER_MS);
 }
@@ -173,7 +186,7 @@ kernel_stop(struct kernel *kernel, int status)
     kernel->exit_status = status;
     kernel->stopped = kernel_is_guest(kernel);
     if (kernel->stopped)
-        return 0;
+        return press(kernel, false);
     loop_timer_arm(kernel->stop_timer, KERNEL_STOP_LIMIT_US);
     if (context_state(kernel->context) == CONTEXT_DEAD)
         kernel->stopped = true;

@@ -50,9 +50,10 @@ struct spawner;
 struct kernel_host {
     /* A client wants a fresh interpreter: context_restart does it. */
     int (*on_restart)(void *arg);
-    /* Clients do not read as fast as the context tells (HIGH), or have caught up. While
-     * it is high the context must be paused, or the kernel grows; nobody is waited for
-     * longer than IOPUB_STALL_US. */
+    /* Clients do not read as fast as the context tells (HIGH), or have caught up, which
+     * is told in any case before the kernel is gone. While it is high the context must be
+     * paused, or the kernel grows; a client that reads nothing is waited for for
+     * IOPUB_STALL_US, once, and then misses what it has no room for. */
     int (*on_pressure)(bool high, void *arg);
     /* A client has shut the kernel down: it reads no more, and waits to be destroyed. */
     int (*on_end)(void *arg);
@@ -104,6 +105,7 @@ struct kernel {
     struct kernel_input input;
     const struct connection *connection; /* borrowed: ports for connect_reply */
     uint64_t running; /* number of the execute request that started last; 0: none yet */
+    bool pressing; /* the host was told of high pressure */
     size_t share_count, share_bytes; /* of our requests that the context has */
     bool tier_told; /* the log has it that the sandbox is a weaker one */
     bool loss_told; /* clients know already why the interpreter was lost */

@@ -18,15 +18,12 @@
 #define KERNEL_AGENT_JUPYTER_H
 
 #include <jansson.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/kernel.h"
 
 #define JUPYTER_MAX 32 /* open at once, for whoever opens them: each has two threads */
-#define JUPYTER_NAME_BYTES_MAX 64 /* of a name in a file's name: the rest is cut off */
-#define JUPYTER_LINGER_MS 20 /* jupyter_close blocks at most so long */
 
 enum {
     JUPYTER_E_FAILED = 1 /* a folder or file cannot be made, an address is in use, ...;
@@ -45,8 +42,8 @@ struct jupyter_options {
     void *host_arg;
     const char *id; /* of the context */
     const char *name; /* of the context, for people; NULL: its id */
-    const char *connection_dir; /* an absolute path, made if need be; NULL: jupyter_folder
-                                 */
+    const char *connection_dir; /* an absolute path, made if need be; NULL: that of the
+                                   sockets, jupyter_files_folder */
     /* How the context was made: what people are told, and run_ms for their cells. */
     enum context_profile profile;
     enum sandbox_network network;
@@ -58,9 +55,10 @@ struct jupyter_options {
 int jupyter_open(struct jupyter **ret, const struct jupyter_options *options,
                  struct error *err);
 
-/* Removes file and sockets. The context stays; a cell of a client that waits for input is
- * interrupted, as nobody could answer. Not from a function of the host. NULL is allowed.
- */
+/* Removes file and sockets. The context stays, with the cells of clients that it has
+ * already: one that waits for input is interrupted, as nobody can answer any more, and so
+ * should the host interrupt each that asks later. Blocks for KERNEL_GUEST_LINGER_MS at
+ * most. Not from a function of the host. NULL is allowed. */
 void jupyter_close(struct jupyter *jupyter);
 
 /* As kernel_read, kernel_may_wait, kernel_adopt, kernel_find_run. */
@@ -71,7 +69,9 @@ int jupyter_adopt(struct jupyter *jupyter, uint64_t number,
 bool jupyter_find_run(const struct jupyter *jupyter, uint64_t number,
                       struct kernel_run *ret);
 
-/* A client has shut it down (after the host's on_end): jupyter_close is due. */
+/* A client has shut it down, or it has failed (which is logged): the file is gone and the
+ * host's on_end was called; jupyter_close is due. Until then nothing more happens here.
+ */
 bool jupyter_has_ended(const struct jupyter *jupyter);
 
 /* For the context's events: ARG is the jupyter. */
@@ -83,13 +83,5 @@ json_t *jupyter_connection(const struct jupyter *jupyter);
 
 /* The path of the connection file. Borrowed. */
 const char *jupyter_file(const struct jupyter *jupyter);
-
-/* "jupyter" in file_server_folder, where the sockets are. 0 or JUPYTER_E_FAILED. */
-int jupyter_folder(char ret[PATH_MAX], struct error *err);
-
-/* Removes what a server that was killed has left: sockets, and connection files that name
- * them, in jupyter_folder and in CONNECTION_DIR (may be NULL). Only for the one server
- * that holds file_server_folder, before it opens any. 0, JUPYTER_E_FAILED, < 0. */
-int jupyter_sweep(const char *connection_dir, struct error *err);
 
 #endif
