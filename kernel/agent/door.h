@@ -14,6 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "protocol/buffer.h"
 
@@ -22,6 +23,8 @@
 #define DOOR_ADDRESS_BYTES 256 /* with the NUL */
 #define DOOR_OWNER_BYTES 96 /* with the NUL */
 #define DOOR_IDENTITY_BYTES_MIN 16 /* of an identity that a client chose */
+#define DOOR_FRAME_BYTES_MAX ((32 * 1024 + 64) * 1024) /* beyond, the client is cut off  \
+                                                        */
 #define DOOR_MESSAGE_BYTES_MAX ((size_t)64 * 1024 * 1024) /* all frames together */
 
 enum {
@@ -55,6 +58,9 @@ void door_destroy(struct door *door); /* NULL is allowed; removes the ipc files 
 /* The addresses that clients can use, with the ports that were chosen. Borrowed. */
 size_t door_address_count(const struct door *door);
 const char *door_address(const struct door *door, size_t index);
+
+/* How many connections were refused for their keys. */
+uint64_t door_refused(const struct door *door);
 
 /* One message. Plain data, borrowed until the next door_receive. */
 struct door_message {
