@@ -183,7 +183,9 @@ struct context_request {
     /* Execute requests only: */
     bool silent;
     bool store_history; /* advances the execution count, unless silent */
-    bool stop_on_error; /* a failure aborts every execute request then queued */
+    bool stop_on_error; /* a failure aborts each execute request of its group that is
+                           queued then */
+    unsigned group; /* of whoever submits; those of other front ends go on */
     uint64_t timeout_ms; /* 0: none; counts from on_started */
     /* Others only: */
     uint64_t queue_ms; /* 0: wait for ever; else END_EXPIRED if not begun by then */

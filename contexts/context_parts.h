@@ -34,6 +34,7 @@ struct output_observer;
 struct profile;
 struct tier_probe;
 struct transcript;
+struct workspace;
 
 enum context_event {
     CONTEXT_EVENT_READY, /* confined, and the hello was good */
@@ -63,6 +64,7 @@ struct context_run {
     bool active;
     enum frame_type type;
     bool stop_on_error; /* and not silent */
+    unsigned group;
     bool input_is_open;
     uint64_t number;
     uint64_t timeout_ms;
@@ -87,6 +89,7 @@ struct context {
     const struct runtime *runtime; /* borrowed */
     struct profile *profile; /* owned */
     char *session; /* owned; NULL: none */
+    struct workspace *workspace; /* a use of it, NULL: none */
     const struct context_observer *observer; /* borrowed */
     void *arg;
     bool die_with_child;

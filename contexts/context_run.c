@@ -52,6 +52,7 @@ note_run(struct context *ctx, const struct request *request)
         .active = true,
         .type = request->frame.type,
         .stop_on_error = request->stop_on_error && !request->silent,
+        .group = request->group,
         .number = request->number,
         .timeout_ms = request->timeout_ms,
         .execution_count = request_is_execute(request) ? count : 0,
@@ -196,10 +197,9 @@ tell_unrun(struct context *ctx, struct queue *queue, enum context_end end,
 }
 
 static bool
-is_execute(const struct request *request, uint64_t value)
+is_execute(const struct request *request, uint64_t group)
 {
-    (void)value;
-    return request_is_execute(request);
+    return request_is_execute(request) && request->group == group;
 }
 
 static bool
@@ -239,7 +239,7 @@ context_run_answered(struct context *ctx, const struct frame *reply)
      */
     queue_init(&aborted);
     if (aborts)
-        queue_move(&ctx->queue, &aborted, is_execute, 0);
+        queue_move(&ctx->queue, &aborted, is_execute, ctx->run.group);
     outcome.reason = reason_of_reply(ctx, reply, text, sizeof text);
     r = finish(ctx, &outcome);
     if (r < 0) {

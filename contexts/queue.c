@@ -59,6 +59,7 @@ request_create(struct request **ret, const struct context_request *wish, uint64_
         .silent = wish->silent,
         .store_history = wish->store_history,
         .stop_on_error = wish->stop_on_error,
+        .group = wish->group,
         .frame = {
             .type = wish->type,
             .number = number,

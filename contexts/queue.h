@@ -14,6 +14,7 @@ struct request {
     uint64_t expires_us; /* on the loop's clock; UINT64_MAX: never */
     uint64_t timeout_ms;
     bool silent, store_history, stop_on_error;
+    unsigned group;
     size_t bytes; /* that it counts for in the queue */
     struct frame frame; /* its parts point into DATA */
     uint8_t *data; /* owned */

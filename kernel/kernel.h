@@ -37,6 +37,7 @@
 #define KERNEL_STOP_LIMIT_US 700000 /* ... is killed, and is waited for so long */
 #define KERNEL_DRAIN_LIMIT_US 200000 /* then for what is still to be sent */
 #define KERNEL_GUEST_LINGER_MS 20 /* kernel_destroy blocks a host at most so long */
+#define KERNEL_GROUP 1 /* of runs: a failed cell aborts no run of a host, which has 0 */
 #define KERNEL_SHARE_MAX (CONTEXT_QUEUE_MAX / 2) /* requests in a host's context */
 #define KERNEL_SHARE_BYTES_MAX (CONTEXT_QUEUE_BYTES_MAX / 2)
 

@@ -186,6 +186,22 @@ test_interrupt_aborts_what_is_queued(void **state)
 }
 
 static void
+test_a_failure_aborts_its_own_group_alone(void **state)
+{
+    struct contexts *c = *state;
+    const struct context_request other = { .stop_on_error = true, .group = 1 };
+    uint64_t first, same, next;
+
+    contexts_start(c);
+    first = contexts_submit(c, "raise wrong");
+    next = contexts_submit_request(c, other, "print a");
+    same = contexts_submit(c, "print no");
+    assert_true(contexts_wait_done(c, first)->flags & FRAME_FLAG_ERROR);
+    assert_int_equal(contexts_wait_done(c, same)->outcome.end, CONTEXT_END_ABORTED);
+    assert_int_equal(contexts_wait_done(c, next)->outcome.end, CONTEXT_END_REPLY);
+}
+
+static void
 test_interrupt_when_nothing_runs_does_nothing(void **state)
 {
     struct contexts *c = *state;
@@ -391,6 +407,7 @@ main(void)
         TEST(test_interrupted_run_keeps_its_state),
         TEST(test_interrupt_reaches_the_process_group),
         TEST(test_interrupt_aborts_what_is_queued),
+        TEST(test_a_failure_aborts_its_own_group_alone),
         TEST(test_interrupt_when_nothing_runs_does_nothing),
         TEST(test_interrupts_never_hit_the_next_run),
         TEST(test_input_is_interrupted),
