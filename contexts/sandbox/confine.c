@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/filter.h>
 #include <linux/securebits.h>
 #include <signal.h>
@@ -114,13 +115,72 @@ sandbox_confine_signals(struct sandbox_work *work)
     return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
 }
 
-/* Entered with the runner's own rights. */
+/* Links are followed, as user code itself could; but not those in /proc, by which what
+ * an earlier context left behind would lead to what is still open here. */
+static int
+open_directory(int at, const char *path, int *ret)
+{
+    const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                  .resolve = RESOLVE_NO_MAGICLINKS };
+    int fd = sys_openat2(at, path, &how);
+
+    if (fd < 0)
+        return -errno;
+    *ret = fd;
+    return 0;
+}
+
+/* Opens PATH, and makes what is missing of it. */
+static int
+make_directory(const char *path, int *ret)
+{
+    CLEANUP(close_fdp) int at = -1;
+    int r = open_directory(AT_FDCWD, "/", &at);
+
+    while (r == 0 && *path == '/' && path[1] != '\0') {
+        size_t length = strcspn(++path, "/");
+        char name[NAME_MAX + 1];
+        int next = -1;
+
+        if (length > NAME_MAX)
+            return -ENAMETOOLONG;
+        memcpy(name, path, length);
+        name[length] = '\0';
+        path += length;
+        r = open_directory(at, name, &next);
+        if (r == -ENOENT) {
+            if (sys_mkdirat(at, name, 0777) < 0 && errno != EEXIST)
+                return -errno;
+            r = open_directory(at, name, &next);
+        }
+        if (r == 0) {
+            close(at);
+            at = next;
+        }
+    }
+    if (r == 0) {
+        *ret = at;
+        at = -1;
+    }
+    return r;
+}
+
+/* Made and entered with the runner's own rights. */
 int
 sandbox_confine_directory(struct sandbox_work *work)
 {
+    const char *path = work->spec->directory;
+    CLEANUP(close_fdp) int fd = -1;
+    int r;
+
     umask(work->umask);
-    sandbox_work_object(work, work->spec->directory);
-    return sys_chdir(work->spec->directory) < 0 ? -errno : 0;
+    sandbox_work_object(work, path);
+    r = open_directory(AT_FDCWD, path, &fd);
+    if (r == -ENOENT && work->spec->make_directory)
+        r = make_directory(path, &fd);
+    if (r < 0)
+        return r;
+    return sys_fchdir(fd) < 0 ? -errno : 0;
 }
 
 /* By way of high numbers, or placing one could close another. */

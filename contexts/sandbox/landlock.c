@@ -142,7 +142,8 @@ allow_spec(struct sandbox_work *work, const struct sandbox_landlock *landlock)
         const struct sandbox_mount *mount = &spec->mounts[i];
         int r;
 
-        if (mount->kind != SANDBOX_MOUNT_BIND_RW && mount->kind != SANDBOX_MOUNT_TMPFS)
+        if (mount->kind != SANDBOX_MOUNT_BIND_RW && mount->kind != SANDBOX_MOUNT_TMPFS &&
+            mount->kind != SANDBOX_MOUNT_GIVEN)
             continue;
         r = allow(work, landlock, mount->target, SANDBOX_GRANT_READ_WRITE);
         if (r == -ENOENT && (mount->flags & SANDBOX_MOUNT_OPTIONAL) != 0)

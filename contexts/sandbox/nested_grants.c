@@ -176,6 +176,7 @@ grant_mount(const struct grants *grants, const struct sandbox_mount *mount)
         return r == -ENOENT || r == -EACCES || r == -ELOOP ? 0 : r;
     case SANDBOX_MOUNT_SYMLINK:
     case SANDBOX_MOUNT_MASK:
+    case SANDBOX_MOUNT_GIVEN: /* not in this tier */
     case SANDBOX_MOUNT_END:
         break;
     }

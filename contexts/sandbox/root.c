@@ -23,14 +23,9 @@
 #define SHM_INODES 4096
 #define PTY_MAX "64"
 
-struct option {
-    const char *key;
-    const char *value;
-};
-
-static int
-filesystem_open(int *ret, const char *type, const struct option *options, size_t count,
-                unsigned attributes)
+int
+sandbox_filesystem_open(int *ret, const char *type, const struct sandbox_option *options,
+                        size_t count, unsigned attributes)
 {
     CLEANUP(close_fdp) int fs = sys_fsopen(type);
     int mount;
@@ -55,19 +50,19 @@ tmpfs_open(const struct sandbox_work *work, int *ret, uint64_t bytes, uint64_t i
            unsigned mode)
 {
     char size[24], nodes[24], mode_text[16], id[16];
-    const struct option options[] = { { "size", size },
-                                      { "nr_inodes", nodes },
-                                      { "mode", mode_text },
-                                      { "uid", id },
-                                      { "gid", id } };
+    const struct sandbox_option options[] = { { "size", size },
+                                              { "nr_inodes", nodes },
+                                              { "mode", mode_text },
+                                              { "uid", id },
+                                              { "gid", id } };
 
     /* 0 would mean no bound at all. */
     snprintf(size, sizeof size, "%llu", (unsigned long long)(bytes > 0 ? bytes : 1));
     snprintf(nodes, sizeof nodes, "%llu", (unsigned long long)(inodes > 0 ? inodes : 1));
     snprintf(mode_text, sizeof mode_text, "%o", mode & 07777);
     snprintf(id, sizeof id, "%d", work->own_ids ? SANDBOX_RUNNER_ID : 0);
-    return filesystem_open(ret, "tmpfs", options, N_ELEMENTS(options),
-                           MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    return sandbox_filesystem_open(ret, "tmpfs", options, N_ELEMENTS(options),
+                                   MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 }
 
 /* Attaches MOUNT at the directory PATH, which is made if it is not there. */
@@ -87,16 +82,16 @@ int
 sandbox_root_attach(struct sandbox_work *work)
 {
     char size[24], nodes[24];
-    const struct option options[] = { { "size", size },
-                                      { "nr_inodes", nodes },
-                                      { "mode", "755" } };
+    const struct sandbox_option options[] = { { "size", size },
+                                              { "nr_inodes", nodes },
+                                              { "mode", "755" } };
     CLEANUP(close_fdp) int old = -1;
     int r;
 
     snprintf(size, sizeof size, "%llu", (unsigned long long)ROOT_BYTES);
     snprintf(nodes, sizeof nodes, "%d", ROOT_INODES);
-    r = filesystem_open(&work->root, "tmpfs", options, N_ELEMENTS(options),
-                        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+    r = sandbox_filesystem_open(&work->root, "tmpfs", options, N_ELEMENTS(options),
+                                MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
     if (r < 0)
         return r;
     old = sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
@@ -205,11 +200,11 @@ sandbox_confine_proc(struct sandbox_work *work)
 int
 sandbox_root_proc(struct sandbox_work *work)
 {
-    const struct option options[] = { { "hidepid", "2" } };
+    const struct sandbox_option options[] = { { "hidepid", "2" } };
     int r;
 
-    r = filesystem_open(&work->proc, "proc", options, N_ELEMENTS(options),
-                        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    r = sandbox_filesystem_open(&work->proc, "proc", options, N_ELEMENTS(options),
+                                MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
     if (r == 0)
         r = attach_at(work, work->proc, "/proc");
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(proc_covers); i++) {
@@ -259,15 +254,15 @@ bind_device(struct sandbox_work *work, const struct device *device)
 static int
 mount_devpts(struct sandbox_work *work)
 {
-    const struct option options[] = { { "ptmxmode", "0666" },
-                                      { "mode", "0620" },
-                                      { "max", PTY_MAX } };
+    const struct sandbox_option options[] = { { "ptmxmode", "0666" },
+                                              { "mode", "0620" },
+                                              { "max", PTY_MAX } };
     CLEANUP(close_fdp) int pts = -1;
     int r;
 
     sandbox_work_object(work, "/dev/pts");
-    r = filesystem_open(&pts, "devpts", options, N_ELEMENTS(options),
-                        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    r = sandbox_filesystem_open(&pts, "devpts", options, N_ELEMENTS(options),
+                                MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
     if (r == 0)
         r = attach_at(work, pts, "/dev/pts");
     if (r == 0)
@@ -324,6 +319,13 @@ mount_bind(struct sandbox_work *work, const struct sandbox_mount *mount)
     return sys_move_mount(tree, target) < 0 ? -errno : 0;
 }
 
+/* As a bind, but nothing else can take its place. */
+static int
+mount_given(struct sandbox_work *work, const struct sandbox_mount *mount)
+{
+    return work->trees[mount - work->spec->mounts] < 0 ? -EBADF : mount_bind(work, mount);
+}
+
 static int
 mount_tmpfs(struct sandbox_work *work, const struct sandbox_mount *mount)
 {
@@ -358,6 +360,7 @@ static int (*const mount_kinds[])(struct sandbox_work *, const struct sandbox_mo
     [SANDBOX_MOUNT_BIND_RO] = mount_bind,    [SANDBOX_MOUNT_BIND_RW] = mount_bind,
     [SANDBOX_MOUNT_TMPFS] = mount_tmpfs,     [SANDBOX_MOUNT_FILE] = mount_file,
     [SANDBOX_MOUNT_SYMLINK] = mount_symlink, [SANDBOX_MOUNT_MASK] = mount_mask,
+    [SANDBOX_MOUNT_GIVEN] = mount_given,
 };
 _Static_assert(N_ELEMENTS(mount_kinds) == SANDBOX_MOUNT_END, "a row for each kind");
 

@@ -472,6 +472,18 @@ send_trees(const struct sandbox_work *work, int socket)
     return r;
 }
 
+/* Without it the step that wants it fails. */
+static void
+place_given(struct sandbox_work *work, struct sandbox_shell *shell)
+{
+    for (size_t i = work->mount_from; i < work->mount_to; i++) {
+        if (work->spec->mounts[i].kind != SANDBOX_MOUNT_GIVEN)
+            continue;
+        work->trees[i] = shell->given;
+        shell->given = -1;
+    }
+}
+
 /* A child that is gone already needs no answer: its control socket tells. */
 static int
 send_order(const struct sandbox_work *work, const struct sandbox_failure *failure,
@@ -518,7 +530,8 @@ sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec
     work_init(&work, shell);
     work.spec = spec;
     while (work.mount_to < spec->mount_count &&
-           spec->mounts[work.mount_to].kind != SANDBOX_MOUNT_BIND_RW)
+           spec->mounts[work.mount_to].kind != SANDBOX_MOUNT_BIND_RW &&
+           spec->mounts[work.mount_to].kind != SANDBOX_MOUNT_GIVEN)
         work.mount_to++;
     choose_ids(&work, shell->pid);
     r = open_sources(&work, &failure);
@@ -551,6 +564,7 @@ sandbox_shell_use(struct sandbox_shell *shell, const struct sandbox_spec *spec,
     memcpy(work.fds, fds, sizeof work.fds);
     work.mount_from = shell->mount_count;
     work.mount_to = spec->mount_count;
+    place_given(&work, shell);
     if (zygote != NULL)
         work.zygote = zygote->socket;
     choose_ids(&work, shell->pid);
@@ -581,6 +595,7 @@ sandbox_shell_fini(struct sandbox_shell *shell)
 {
     cgroup_fini(&shell->group);
     close_fdp(&shell->socket);
+    close_fdp(&shell->given);
     if (shell->pidfd >= 0) {
         sys_pidfd_kill(shell->pidfd);
         wait_for(shell->pid); /* if it is ours */

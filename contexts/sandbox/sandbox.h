@@ -51,11 +51,12 @@ struct sandbox_shell {
     enum sandbox_role role;
     enum sandbox_network network;
     size_t mount_count; /* of the spec it will have: made already */
+    int given; /* owned: a detached mount for its SANDBOX_MOUNT_GIVEN; -1: none */
     const struct cgroups *groups; /* borrowed; NULL: none */
     struct cgroup group; /* owned: where it is */
 };
 
-#define SANDBOX_SHELL_NONE { .socket = -1, .pidfd = -1 }
+#define SANDBOX_SHELL_NONE { .socket = -1, .pidfd = -1, .given = -1 }
 
 /* A child that was let go. */
 struct sandbox_child {
@@ -71,8 +72,8 @@ int sandbox_shell_create(struct sandbox_shell *ret, enum sandbox_role role,
                          const struct sandbox_zygote *zygote, struct cgroups *groups,
                          struct error *err);
 
-/* Makes the mounts of SPEC before its first writable one, for SHELL to be used for a spec
- * that begins with the same. 0 or < 0: then SHELL is gone. */
+/* Makes the mounts of SPEC before its first writable one of the host's, for SHELL to be
+ * used for a spec that begins with the same. 0 or < 0: then SHELL is gone. */
 int sandbox_shell_mount(struct sandbox_shell *shell, const struct sandbox_spec *spec,
                         struct error *err);
 

@@ -170,9 +170,13 @@ sandbox_sources_map_owners(struct sandbox_work *work)
     for (size_t i = work->mount_from; i < work->mount_to; i++) {
         int r;
 
-        if (spec->mounts[i].kind != SANDBOX_MOUNT_BIND_RW || work->trees[i] < 0)
+        bool is_given = spec->mounts[i].kind == SANDBOX_MOUNT_GIVEN;
+
+        if ((spec->mounts[i].kind != SANDBOX_MOUNT_BIND_RW && !is_given) ||
+            work->trees[i] < 0)
             continue;
-        sandbox_work_object(work, spec->mounts[i].source);
+        sandbox_work_object(work,
+                            is_given ? spec->mounts[i].target : spec->mounts[i].source);
         r = map_owner(work, work->trees[i]);
         if (r < 0)
             return r;

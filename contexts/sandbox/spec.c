@@ -6,7 +6,8 @@
  *      0       4    SPEC_TAG
  *      4       1    network
  *      5       1    tier
- *      6       2    role
+ *      6       1    role
+ *      7       1    flags: SPEC_MAKE_DIRECTORY
  *      8      40    limits: processes, open files, file bytes, memory bytes, CPU
  *     48       4    bytes of the seccomp program
  *     52       4    strings in argv
@@ -15,7 +16,7 @@
  *     64            the seccomp program
  *           then    directory, hostname, argv, env: strings
  *           then    each mount: kind (4), flags (4); target; source, if its kind has one;
- *                   bytes (8), inodes (8), mode (4) of a TMPFS
+ *                   bytes (8), inodes (8), mode (4) of a TMPFS; number (8) if it is GIVEN
  *
  * A string is its length with its NUL (4), then its bytes with the NUL, so that a decoded
  * spec points into its own copy of what arrived. The program comes first to be aligned.
@@ -35,6 +36,7 @@
 #define SPEC_TAG UINT32_C(0x32535743) /* "CWS2" */
 #define HEAD_BYTES 64
 #define HOSTNAME_BYTES_MAX 64
+#define SPEC_MAKE_DIRECTORY 1
 #define OPEN_FILES_MIN 16
 
 /* What a mount of each kind carries besides its target. */
@@ -42,6 +44,7 @@ static const struct mount_form {
     bool has_source;
     bool source_is_path;
     bool has_bounds;
+    bool has_number;
 } mount_forms[] = {
     [SANDBOX_MOUNT_BIND_RO] = { .has_source = true, .source_is_path = true },
     [SANDBOX_MOUNT_BIND_RW] = { .has_source = true, .source_is_path = true },
@@ -49,6 +52,7 @@ static const struct mount_form {
     [SANDBOX_MOUNT_FILE] = { .has_source = true },
     [SANDBOX_MOUNT_SYMLINK] = { .has_source = true },
     [SANDBOX_MOUNT_MASK] = { .has_source = false },
+    [SANDBOX_MOUNT_GIVEN] = { .has_number = true },
 };
 _Static_assert(N_ELEMENTS(mount_forms) == SANDBOX_MOUNT_END, "a row for each kind");
 
@@ -110,6 +114,40 @@ check_mount(const struct sandbox_mount *mount, struct error *err)
         return error_set(err, SANDBOX_SPEC_E_INVALID,
                          "the tmpfs on %.200s must have a size, inodes and a mode",
                          mount->target);
+    if (form->has_number && mount->number == 0)
+        return error_set(err, SANDBOX_SPEC_E_INVALID, "no workspace for %.200s",
+                         mount->target);
+    return 0;
+}
+
+static int
+check_mounts(const struct sandbox_spec *spec, struct error *err)
+{
+    size_t given = 0;
+    int r = 0;
+
+    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
+        return error_set(err, SANDBOX_SPEC_E_INVALID, "more than %d mounts",
+                         SANDBOX_MOUNTS_MAX);
+    for (size_t i = 0; i < spec->mount_count && r == 0; i++) {
+        r = check_mount(&spec->mounts[i], err);
+        given += spec->mounts[i].kind == SANDBOX_MOUNT_GIVEN;
+    }
+    if (r == 0 && given > 0 &&
+        (given > 1 || spec->role != SANDBOX_ROLE_RUNNER ||
+         spec->tier != SANDBOX_TIER_FULL))
+        return error_set(
+            err, SANDBOX_SPEC_E_INVALID,
+            "a workspace is for a runner in the full tier, and the only one");
+    return r;
+}
+
+uint64_t
+sandbox_spec_workspace(const struct sandbox_spec *spec)
+{
+    for (size_t i = 0; i < spec->mount_count; i++)
+        if (spec->mounts[i].kind == SANDBOX_MOUNT_GIVEN)
+            return spec->mounts[i].number;
     return 0;
 }
 
@@ -181,11 +219,7 @@ check_spec(const struct sandbox_spec *spec, struct error *err)
         return error_set(err, SANDBOX_SPEC_E_INVALID,
                          "at least one process and %d open files are needed",
                          OPEN_FILES_MIN);
-    if (spec->mount_count > SANDBOX_MOUNTS_MAX)
-        return error_set(err, SANDBOX_SPEC_E_INVALID, "more than %d mounts",
-                         SANDBOX_MOUNTS_MAX);
-    for (size_t i = 0; i < spec->mount_count && r == 0; i++)
-        r = check_mount(&spec->mounts[i], err);
+    r = check_mounts(spec, err);
     return r != 0 ? r : check_program(spec->seccomp, err);
 }
 
@@ -245,6 +279,8 @@ put_mount(struct buffer *buffer, const struct sandbox_mount *mount)
         return r;
     if (form->has_source)
         return put_string(buffer, mount->source);
+    if (form->has_number)
+        return put_u64(buffer, mount->number);
     if (form->has_bounds && (r = put_u64(buffer, mount->bytes)) == 0 &&
         (r = put_u64(buffer, mount->inodes)) == 0)
         r = put_u32(buffer, mount->mode);
@@ -259,7 +295,9 @@ put_head(struct buffer *buffer, const struct sandbox_spec *spec)
     if ((r = put_u32(buffer, SPEC_TAG)) != 0 ||
         (r = put_integer(buffer, spec->network, 1)) != 0 ||
         (r = put_integer(buffer, spec->tier, 1)) != 0 ||
-        (r = put_integer(buffer, spec->role, 2)) != 0 ||
+        (r = put_integer(buffer, spec->role, 1)) != 0 ||
+        (r = put_integer(buffer, spec->make_directory ? SPEC_MAKE_DIRECTORY : 0, 1)) !=
+            0 ||
         (r = put_u64(buffer, spec->limits.processes)) != 0 ||
         (r = put_u64(buffer, spec->limits.open_files)) != 0 ||
         (r = put_u64(buffer, spec->limits.file_bytes)) != 0 ||
@@ -385,10 +423,12 @@ get_mount(struct reader *reader, struct sandbox_mount *ret)
         ret->inodes = get_u64(reader);
         ret->mode = get_u32(reader);
     }
+    if (mount_forms[kind].has_number)
+        ret->number = get_u64(reader);
 }
 
 struct head {
-    uint32_t network, tier, role, program_bytes, argc, envc, mount_count;
+    uint32_t network, tier, role, flags, program_bytes, argc, envc, mount_count;
     struct sandbox_limits limits;
 };
 
@@ -399,7 +439,8 @@ get_head(struct reader *reader, struct head *ret)
 
     ret->network = (uint32_t)get_integer(reader, 1);
     ret->tier = (uint32_t)get_integer(reader, 1);
-    ret->role = (uint32_t)get_integer(reader, 2);
+    ret->role = (uint32_t)get_integer(reader, 1);
+    ret->flags = (uint32_t)get_integer(reader, 1);
     ret->limits.processes = get_u64(reader);
     ret->limits.open_files = get_u64(reader);
     ret->limits.file_bytes = get_u64(reader);
@@ -411,8 +452,8 @@ get_head(struct reader *reader, struct head *ret)
     ret->mount_count = get_u32(reader);
     return !reader->failed && tag == SPEC_TAG && ret->network <= SANDBOX_NETWORK_HOST &&
            ret->tier <= SANDBOX_TIER_NESTED && ret->role <= SANDBOX_ROLE_ZYGOTE &&
-           ret->argc <= SANDBOX_STRINGS_MAX && ret->envc <= SANDBOX_STRINGS_MAX &&
-           ret->mount_count <= SANDBOX_MOUNTS_MAX;
+           ret->flags <= SPEC_MAKE_DIRECTORY && ret->argc <= SANDBOX_STRINGS_MAX &&
+           ret->envc <= SANDBOX_STRINGS_MAX && ret->mount_count <= SANDBOX_MOUNTS_MAX;
 }
 
 /* READER is behind the head; MOUNTS and STRINGS have room for what the head announces. */
@@ -427,6 +468,7 @@ get_spec(struct reader *reader, const struct head *head, struct sandbox_mount *m
                                   .tier = (enum sandbox_tier)head->tier,
                                   .network = (enum sandbox_network)head->network,
                                   .role = (enum sandbox_role)head->role,
+                                  .make_directory = head->flags != 0,
                                   .limits = head->limits,
                                   .mounts = mounts,
                                   .mount_count = head->mount_count };

@@ -48,6 +48,8 @@ enum sandbox_mount_kind {
     SANDBOX_MOUNT_FILE, /* a regular read-only file with CONTENT */
     SANDBOX_MOUNT_SYMLINK, /* TARGET is a symbolic link to SOURCE */
     SANDBOX_MOUNT_MASK, /* hides TARGET if it is there: empty and unwritable */
+    SANDBOX_MOUNT_GIVEN, /* writable: a workspace, NUMBER, that outlives the sandbox; one
+                            at most, of a runner in the full tier */
     SANDBOX_MOUNT_END
 };
 
@@ -65,6 +67,7 @@ struct sandbox_mount {
     uint64_t bytes; /* TMPFS: size limit */
     uint64_t inodes; /* TMPFS: inode limit */
     unsigned mode; /* TMPFS */
+    uint64_t number; /* GIVEN: see keeper.h */
 };
 
 struct sandbox_limits {
@@ -80,6 +83,7 @@ struct sandbox_spec {
     const char *const *argv; /* NULL-terminated; argv[0] an absolute path inside */
     const char *const *env; /* NULL-terminated "NAME=value" */
     const char *directory; /* working directory inside */
+    bool make_directory; /* the runner makes it, and its parents, if they are missing */
     const char *hostname;
     enum sandbox_tier tier;
     enum sandbox_network network;
@@ -89,6 +93,9 @@ struct sandbox_spec {
     size_t mount_count;
     struct slice seccomp; /* compiled program: an array of struct sock_filter */
 };
+
+/* The workspace that SPEC shows; 0: none. */
+uint64_t sandbox_spec_workspace(const struct sandbox_spec *spec);
 
 enum { SANDBOX_SPEC_E_INVALID = 1 }; /* out of bounds or malformed; see ERR */
 

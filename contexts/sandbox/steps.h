@@ -105,6 +105,17 @@ int sandbox_sources_open(struct sandbox_work *work);
 int sandbox_sources_map_owners(struct sandbox_work *work);
 void sandbox_sources_close(struct sandbox_work *work);
 
+struct sandbox_option {
+    const char *key;
+    const char *value;
+};
+
+/* A new file system of TYPE, as a detached mount with ATTRIBUTES; the caller owns *ret.
+ */
+int sandbox_filesystem_open(int *ret, const char *type,
+                            const struct sandbox_option *options, size_t count,
+                            unsigned attributes);
+
 /* Steps on the new root: root.c, files.c. */
 int sandbox_root_attach(struct sandbox_work *work);
 int sandbox_root_proc(struct sandbox_work *work);
