@@ -15,6 +15,7 @@
 #include "contexts/spawner.h"
 #include "contexts/tier.h"
 #include "contexts/transcript.h"
+#include "contexts/workspace.h"
 #include "protocol/cleanup.h"
 
 CLEANUP_DEFINE(struct context, context_destroy);
@@ -267,6 +268,8 @@ context_create(struct context **ret, struct loop *loop,
         return r < 0 ? r : CONTEXT_E_OPTIONS;
     if (options->session != NULL && (ctx->session = strdup(options->session)) == NULL)
         return -ENOMEM;
+    if (options->workspace != NULL && options->profile == CONTEXT_PROFILE_AGENT)
+        ctx->workspace = workspace_ref(options->workspace);
     r = make_parts(ctx, options);
     if (r < 0)
         return r;
@@ -288,6 +291,7 @@ context_destroy(struct context *ctx)
     transcript_destroy(ctx->transcript);
     profile_destroy(ctx->profile);
     free(ctx->session);
+    workspace_unref(ctx->workspace);
     loop_timer_destroy(ctx->kick);
     loop_timer_destroy(ctx->ladder);
     loop_timer_destroy(ctx->limit);

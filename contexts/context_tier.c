@@ -88,6 +88,12 @@ context_asks_tier(struct context *ctx)
     return true;
 }
 
+bool
+context_has_workspace(const struct context *ctx)
+{
+    return sandbox_spec_workspace(profile_spec(ctx->profile)) != 0;
+}
+
 enum sandbox_tier
 context_tier(const struct context *ctx, const char **ret_missing)
 {

@@ -171,8 +171,11 @@ ask(struct pending *pending, struct slice bytes, size_t first_length, struct err
 
     if (r != 0)
         return r < 0 ? r : SPAWNER_E_SPEC;
-    r = spawner_spawn(&pending->order, pending->connection->hosting->spawner, &copy.wish,
-                      on_done, pending, err);
+    if (sandbox_spec_workspace(copy.wish.spec) != 0)
+        r = error_set(err, SPAWNER_E_SPEC, "the workspaces here are not this program's");
+    else
+        r = spawner_spawn(&pending->order, pending->connection->hosting->spawner,
+                          &copy.wish, on_done, pending, err);
     wish_copy_fini(&copy);
     return r;
 }

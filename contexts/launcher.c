@@ -16,6 +16,7 @@
 
 #include "contexts/graves.h"
 #include "contexts/sandbox/cgroup.h"
+#include "contexts/sandbox/keeper.h"
 #include "contexts/sandbox/passing.h"
 #include "contexts/sandbox/sandbox.h"
 #include "protocol/cleanup.h"
@@ -87,7 +88,23 @@ struct shells {
     struct stat zygote; /* whose: of its user namespace */
     struct sandbox_spec_copy spec; /* owned: of the last request; its mounts are theirs */
     int mounts; /* /proc/self/mounts, whose readiness tells of changes; -1: not open */
+    struct keeper keeper; /* owned */
 };
+
+/* What a request asks for. */
+struct wanted {
+    struct sandbox_spec_copy copy; /* owned */
+    const int *fds; /* borrowed */
+    const struct sandbox_zygote *zygote; /* borrowed; NULL: none */
+    int given; /* owned: the mount of the spec's workspace; -1: it has none */
+};
+
+static void
+wanted_fini(struct wanted *wanted)
+{
+    sandbox_spec_copy_fini(&wanted->copy);
+    close_fdp(&wanted->given);
+}
 
 static void
 shells_forget(struct shells *shells)
@@ -129,18 +146,29 @@ spawn_nested(struct shells *shells, const struct sandbox_spec *spec, const int *
     return r;
 }
 
+/* SHELL is gone then, and the workspace's mount with it. */
 static int
-spawn_afresh(struct shells *shells, const struct sandbox_spec *spec, const int *fds,
-             const struct sandbox_zygote *zygote, struct sandbox_child *ret,
+use_shell(struct sandbox_shell *shell, struct wanted *wanted, struct sandbox_child *ret,
+          struct error *err)
+{
+    shell->given = wanted->given;
+    wanted->given = -1;
+    return sandbox_shell_use(shell, &wanted->copy.spec, wanted->fds, wanted->zygote, ret,
+                             err);
+}
+
+static int
+spawn_afresh(struct shells *shells, struct wanted *wanted, struct sandbox_child *ret,
              struct error *err)
 {
+    const struct sandbox_spec *spec = &wanted->copy.spec;
     struct sandbox_shell shell;
     int r;
 
     if (spec->tier == SANDBOX_TIER_NESTED)
-        return spawn_nested(shells, spec, fds, ret, err);
-    r = create_shell(shells, spec->role, spec->network, zygote, &shell, err);
-    return r < 0 ? r : sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
+        return spawn_nested(shells, spec, wanted->fds, ret, err);
+    r = create_shell(shells, spec->role, spec->network, wanted->zygote, &shell, err);
+    return r < 0 ? r : use_shell(&shell, wanted, ret, err);
 }
 
 static bool
@@ -174,7 +202,7 @@ mounts_begin_alike(const struct sandbox_spec *a, const struct sandbox_spec *b,
         const struct sandbox_mount *m = &a->mounts[i], *n = &b->mounts[i];
 
         if (m->kind != n->kind || m->flags != n->flags || m->bytes != n->bytes ||
-            m->inodes != n->inodes || m->mode != n->mode ||
+            m->inodes != n->inodes || m->mode != n->mode || m->number != n->number ||
             !is_same_text(m->target, n->target) || !is_same_text(m->source, n->source))
             return false;
     }
@@ -197,18 +225,18 @@ shells_take(struct shells *shells, const struct sandbox_spec *spec,
     return shells->count == 0 ? NULL : &shells->ready[--shells->count];
 }
 
-/* Takes COPY. */
+/* Takes the copy of the spec. */
 static int
-spawn_by_zygote(struct shells *shells, struct sandbox_spec_copy *copy, const int *fds,
-                const struct sandbox_zygote *zygote, struct sandbox_child *ret,
+spawn_by_zygote(struct shells *shells, struct wanted *wanted, struct sandbox_child *ret,
                 struct error *err)
 {
-    struct sandbox_shell *shell = shells_take(shells, &copy->spec, zygote);
-    int r = shell == NULL ? spawn_afresh(shells, &copy->spec, fds, zygote, ret, err)
-                          : sandbox_shell_use(shell, &copy->spec, fds, zygote, ret, err);
+    struct sandbox_shell *shell = shells_take(shells, &wanted->copy.spec, wanted->zygote);
+    int r = shell == NULL ? spawn_afresh(shells, wanted, ret, err)
+                          : use_shell(shell, wanted, ret, err);
 
     sandbox_spec_copy_fini(&shells->spec);
-    shells->spec = *copy;
+    shells->spec = wanted->copy;
+    wanted->copy = (struct sandbox_spec_copy){ 0 };
     return r;
 }
 
@@ -251,13 +279,22 @@ take_zygote(struct sandbox_zygote *ret, const struct passing *passing)
     return true;
 }
 
+/* In the order of the requests: a workspace that was asked for before is there. */
+static int
+take_workspace(struct shells *shells, struct wanted *wanted, struct error *err)
+{
+    uint64_t number = sandbox_spec_workspace(&wanted->copy.spec);
+
+    return number == 0 ? 0 : keeper_show(&shells->keeper, number, &wanted->given, err);
+}
+
 static int
 spawn(struct shells *shells, const uint8_t *packet, const struct passing *passing,
       struct sandbox_child *ret, struct error *err)
 {
+    CLEANUP(wanted_fini) struct wanted wanted = { .fds = passing->fds, .given = -1 };
     struct sandbox_zygote zygote;
     bool by_zygote = take_zygote(&zygote, passing);
-    struct sandbox_spec_copy copy;
     int r;
 
     if (passing->cut || passing->fds_lost ||
@@ -265,17 +302,70 @@ spawn(struct shells *shells, const uint8_t *packet, const struct passing *passin
         return error_set(err, LAUNCHER_E_REQUEST, "not a request: %zu bytes, %zu fds",
                          passing->length, passing->fd_count);
     r = sandbox_spec_decode(
-        &copy,
+        &wanted.copy,
         (struct slice){ .data = packet + LAUNCHER_ID_BYTES,
                         .length = passing->length - LAUNCHER_ID_BYTES },
         err);
     if (r != 0)
         return r;
-    if (by_zygote && copy.spec.tier == SANDBOX_TIER_FULL)
-        return spawn_by_zygote(shells, &copy, passing->fds, &zygote, ret, err);
-    r = spawn_afresh(shells, &copy.spec, passing->fds, NULL, ret, err);
-    sandbox_spec_copy_fini(&copy);
-    return r;
+    r = take_workspace(shells, &wanted, err);
+    if (r < 0)
+        return r;
+    if (!by_zygote || wanted.copy.spec.tier != SANDBOX_TIER_FULL)
+        return spawn_afresh(shells, &wanted, ret, err);
+    wanted.zygote = &zygote;
+    return spawn_by_zygote(shells, &wanted, ret, err);
+}
+
+static uint64_t
+get_integer(const uint8_t *data, int size)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < size; i++)
+        value |= (uint64_t)data[i] << 8 * i;
+    return value;
+}
+
+static bool
+is_for_workspace(const uint8_t *packet, const struct passing *passing)
+{
+    return passing->length == LAUNCHER_WORKSPACE_BYTES && passing->fd_count == 0 &&
+           get_integer(packet + LAUNCHER_ID_BYTES, 4) == LAUNCHER_WORKSPACE_TAG;
+}
+
+static int
+send_answer(const uint8_t *packet, int result, const struct error *err, const int *fds,
+            size_t fd_count)
+{
+    uint8_t head[LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES];
+
+    memcpy(head, packet, LAUNCHER_ID_BYTES);
+    for (int i = 0; i < LAUNCHER_RESULT_BYTES; i++)
+        head[LAUNCHER_ID_BYTES + i] = (uint8_t)((uint32_t)result >> 8 * i);
+    return passing_send(SOCKET_FD, (struct slice){ .data = head, .length = sizeof head },
+                        slice_text(result == 0 ? "" : err->text), fds, fd_count, 0);
+}
+
+static int
+answer_workspace(struct shells *shells, const uint8_t *packet)
+{
+    const uint8_t *bounds = packet + LAUNCHER_ID_BYTES + 4;
+    const struct keeper_wish wish = { .number = get_integer(packet, LAUNCHER_ID_BYTES),
+                                      .bytes = get_integer(bounds, 8),
+                                      .inodes = get_integer(bounds + 8, 8) };
+    CLEANUP(close_fdp) int folder = -1;
+    CLEANUP(close_fdp) int lease = -1;
+    struct keeper_workspace made;
+    struct error err = { 0 };
+    int r = keeper_make(&shells->keeper, &wish, &made, &err);
+
+    if (r < 0)
+        return send_answer(packet, r, &err, NULL, 0);
+    folder = made.folder;
+    lease = made.lease;
+    return send_answer(packet, 0, NULL, (const int[]){ folder, lease },
+                       LAUNCHER_WORKSPACE_FDS);
 }
 
 /* 0 or < 0: the server is not there any more. */
@@ -284,23 +374,16 @@ answer(struct shells *shells, const uint8_t *packet, const struct passing *passi
 {
     struct sandbox_child child = { .pidfd = -1 };
     int fds[LAUNCHER_ANSWER_FDS_MAX];
-    uint8_t head[LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES];
     struct error err = { 0 };
-    uint32_t result;
     size_t fd_count = 0;
-    int r;
+    int result = spawn(shells, packet, passing, &child, &err), r;
 
-    result = (uint32_t)spawn(shells, packet, passing, &child, &err);
     if (result == 0) {
         fds[fd_count++] = child.pidfd;
         for (size_t i = 0; i < child.group.count; i++)
             fds[fd_count++] = child.group.dirs[i];
     }
-    memcpy(head, packet, LAUNCHER_ID_BYTES);
-    for (int i = 0; i < LAUNCHER_RESULT_BYTES; i++)
-        head[LAUNCHER_ID_BYTES + i] = (uint8_t)(result >> 8 * i);
-    r = passing_send(SOCKET_FD, (struct slice){ .data = head, .length = sizeof head },
-                     slice_text(result == 0 ? "" : err.text), fds, fd_count, 0);
+    r = send_answer(packet, result, &err, fds, fd_count);
     close_fdp(&child.pidfd);
     cgroup_fini(&child.group);
     return r;
@@ -319,6 +402,8 @@ on_packet(struct shells *shells, const uint8_t *packet, const struct passing *pa
         shells_forget(shells);
         return 0;
     }
+    if (is_for_workspace(packet, passing))
+        return answer_workspace(shells, packet);
     r = answer(shells, packet, passing);
     if (r == 0 && take_zygote(&zygote, passing))
         shells_refill(shells, &zygote);
@@ -364,7 +449,9 @@ int
 launcher_run(int socket)
 {
     uint8_t *packet = malloc(LAUNCHER_REQUEST_BYTES_MAX);
-    struct shells shells = { .mounts = -1, .groups = CGROUPS_NONE };
+    struct shells shells = { .mounts = -1,
+                             .groups = CGROUPS_NONE,
+                             .keeper = KEEPER_NONE };
 
     prctl(PR_SET_NAME, "cellwall-launch", 0, 0, 0);
     set_signals();
@@ -376,6 +463,7 @@ launcher_run(int socket)
     free(packet);
     shells_forget(&shells);
     sandbox_spec_copy_fini(&shells.spec);
+    keeper_fini(&shells.keeper);
     close(SOCKET_FD);
     /* As their parent it sees its children off: what adopts them may not reap them. */
     alarm(LAUNCHER_LINGER_S);

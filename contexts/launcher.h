@@ -10,6 +10,10 @@
  * the directories of its control groups come along) and text for a person. A request that
  * is not one is answered with an error if it has an id.
  *
+ * A packet of LAUNCHER_WORKSPACE_BYTES without fds asks for a workspace: the id, which
+ * names it in specs from then on, LAUNCHER_WORKSPACE_TAG (4), bytes (8) and inodes (8).
+ * With the answer 0 come its directory and its lease, see keeper.h.
+ *
  * Between requests by a zygote it makes shells for the next ones by the same. They keep
  * the zygote's sandbox alive: a packet that is an id alone has no answer, and ends them.
  *
@@ -30,6 +34,10 @@
 #define LAUNCHER_ANSWER_BYTES_MAX                                                        \
     (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)
 #define LAUNCHER_ANSWER_FDS_MAX (1 + CGROUP_HIERARCHIES_MAX)
+#define LAUNCHER_WORKSPACE_TAG UINT32_C(0x4b525743) /* "CWRK" */
+#define LAUNCHER_WORKSPACE_BYTES (LAUNCHER_ID_BYTES + 4 + 8 + 8) /* no spec is so short  \
+                                                                  */
+#define LAUNCHER_WORKSPACE_FDS 2
 #define LAUNCHER_SHELLS 2 /* made ahead */
 #define LAUNCHER_LINGER_S 1 /* longest wait for children after the end */
 

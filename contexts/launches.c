@@ -38,10 +38,11 @@ struct request {
     struct request *next;
     uint64_t ticket;
     bool sent;
-    struct buffer spec; /* owned: encoded, until sent */
+    struct buffer body; /* owned: what follows the id, until sent */
     int fds[REQUEST_FDS_MAX]; /* owned, until sent */
     size_t fd_count;
-    launches_done_fn *fn;
+    launches_done_fn *fn; /* NULL: for a workspace */
+    launches_workspace_fn *workspace_fn;
     void *arg;
 };
 
@@ -70,7 +71,7 @@ request_destroy(struct request *request)
     if (request == NULL)
         return;
     request_close_fds(request);
-    buffer_fini(&request->spec);
+    buffer_fini(&request->body);
     free(request);
 }
 
@@ -102,8 +103,8 @@ request_create(struct request **ret, const struct sandbox_spec *spec,
 
     if (request == NULL)
         return -ENOMEM;
-    buffer_init(&request->spec, SANDBOX_SPEC_BYTES_MAX);
-    r = sandbox_spec_encode(&request->spec, spec, err);
+    buffer_init(&request->body, SANDBOX_SPEC_BYTES_MAX);
+    r = sandbox_spec_encode(&request->body, spec, err);
     if (r != 0)
         return r < 0 ? r : LAUNCHES_E_SPEC;
     r = request_add_fds(request, fds, SANDBOX_FD_COUNT, err);
@@ -145,10 +146,10 @@ take(struct launches *launches, uint64_t ticket)
 }
 
 static void
-put_id(uint8_t ret[LAUNCHER_ID_BYTES], uint64_t id)
+put_integer(uint8_t *ret, uint64_t value, int size)
 {
-    for (int i = 0; i < LAUNCHER_ID_BYTES; i++)
-        ret[i] = (uint8_t)(id >> 8 * i);
+    for (int i = 0; i < size; i++)
+        ret[i] = (uint8_t)(value >> 8 * i);
 }
 
 static uint64_t
@@ -167,16 +168,23 @@ request_send(struct request *request, int socket)
     uint8_t id[LAUNCHER_ID_BYTES];
     int r;
 
-    put_id(id, request->ticket);
+    put_integer(id, request->ticket, sizeof id);
     r = passing_send(socket, (struct slice){ .data = id, .length = sizeof id },
-                     buffer_slice(&request->spec), request->fds, request->fd_count,
+                     buffer_slice(&request->body), request->fds, request->fd_count,
                      MSG_DONTWAIT);
     if (r < 0)
         return r;
     request->sent = true;
-    buffer_fini(&request->spec);
+    buffer_fini(&request->body);
     request_close_fds(request);
     return 0;
+}
+
+static int
+tell_failure(struct request *request, const struct error *err)
+{
+    return request->fn != NULL ? request->fn(NULL, err, request->arg)
+                               : request->workspace_fn(-1, -1, err, request->arg);
 }
 
 /* Tells every waiting request. New ones are refused from the first on. */
@@ -194,7 +202,7 @@ fail_all(struct launches *launches)
     while (r == 0 && launches->first != NULL) {
         struct request *request = take(launches, launches->first->ticket);
 
-        r = request->fn(NULL, &err, request->arg);
+        r = tell_failure(request, &err);
         request_destroy(request);
     }
     return r;
@@ -247,6 +255,31 @@ answer_is_valid(const uint8_t *packet, const struct passing *passing)
 }
 
 static int
+tell_child(struct request *request, struct passing *passing)
+{
+    struct sandbox_child child = { .pidfd = passing->fds[0],
+                                   .group.count = passing->fd_count - 1 };
+
+    memcpy(child.group.dirs, &passing->fds[1],
+           child.group.count * sizeof *child.group.dirs);
+    passing->fd_count = 0; /* they are theirs now */
+    return request->fn(&child, NULL, request->arg);
+}
+
+static int
+tell_workspace(struct request *request, struct passing *passing)
+{
+    struct error err = { 0 };
+
+    if (passing->fd_count != LAUNCHER_WORKSPACE_FDS) {
+        error_set(&err, -EBADMSG, "the launcher has sent something else");
+        return tell_failure(request, &err);
+    }
+    passing->fd_count = 0; /* they are theirs now */
+    return request->workspace_fn(passing->fds[0], passing->fds[1], NULL, request->arg);
+}
+
+static int
 tell(struct request *request, const uint8_t *packet, struct passing *passing)
 {
     size_t head = LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES;
@@ -254,20 +287,14 @@ tell(struct request *request, const uint8_t *packet, struct passing *passing)
         (int32_t)get_integer(packet + LAUNCHER_ID_BYTES, LAUNCHER_RESULT_BYTES);
     struct error err = { 0 };
 
-    if (result == 0 && !passing->fds_lost) {
-        struct sandbox_child child = { .pidfd = passing->fds[0],
-                                       .group.count = passing->fd_count - 1 };
-
-        memcpy(child.group.dirs, &passing->fds[1],
-               child.group.count * sizeof *child.group.dirs);
-        passing->fd_count = 0; /* they are theirs now */
-        return request->fn(&child, NULL, request->arg);
-    }
+    if (result == 0 && !passing->fds_lost)
+        return request->fn != NULL ? tell_child(request, passing)
+                                   : tell_workspace(request, passing);
     if (result == 0)
         error_set(&err, -EMFILE, "too many open files");
     else
         error_set(&err, result, "%.*s", (int)(passing->length - head), packet + head);
-    return request->fn(NULL, &err, request->arg);
+    return tell_failure(request, &err);
 }
 
 static int
@@ -423,32 +450,75 @@ launches_attach(struct launches *launches, struct loop *loop)
     return r;
 }
 
-int
-launches_spawn(struct launches *launches, const struct sandbox_spec *spec,
-               const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
-               launches_done_fn *fn, void *arg, uint64_t *ret_ticket, struct error *err)
+static int
+check_room(const struct launches *launches, struct error *err)
 {
-    struct request *request = NULL;
-    int r;
-
     assert(launches->loop != NULL);
     if (launches->source == NULL)
         return error_set(err, LAUNCHES_E_GONE, "the launcher has ended");
     if (launches->pending_count >= LAUNCHES_PENDING_MAX)
         return error_set(err, LAUNCHES_E_FULL, "%d contexts are being started already",
                          LAUNCHES_PENDING_MAX);
-    r = request_create(&request, spec, fds, zygote, err);
-    if (r != 0)
-        return r;
-    assert(request != NULL);
+    return 0;
+}
+
+/* Takes REQUEST. */
+static int
+submit(struct launches *launches, struct request *request, uint64_t *ret_ticket)
+{
+    int r;
+
     request->ticket = ++launches->tickets;
-    request->fn = fn;
-    request->arg = arg;
     append(launches, request);
     *ret_ticket = request->ticket;
     r = send_more(launches);
     if (r < 0)
         request_destroy(take(launches, *ret_ticket));
+    return r;
+}
+
+int
+launches_spawn(struct launches *launches, const struct sandbox_spec *spec,
+               const int fds[SANDBOX_FD_COUNT], const struct sandbox_zygote *zygote,
+               launches_done_fn *fn, void *arg, uint64_t *ret_ticket, struct error *err)
+{
+    struct request *request = NULL;
+    int r = check_room(launches, err);
+
+    if (r == 0)
+        r = request_create(&request, spec, fds, zygote, err);
+    if (r != 0)
+        return r;
+    assert(request != NULL);
+    request->fn = fn;
+    request->arg = arg;
+    return submit(launches, request, ret_ticket);
+}
+
+int
+launches_workspace(struct launches *launches, const struct launches_bounds *bounds,
+                   launches_workspace_fn *fn, void *arg, uint64_t *ret_ticket,
+                   struct error *err)
+{
+    uint8_t body[LAUNCHER_WORKSPACE_BYTES - LAUNCHER_ID_BYTES];
+    CLEANUP(request_destroyp) struct request *request = NULL;
+    int r = check_room(launches, err);
+
+    if (r != 0)
+        return r;
+    request = calloc(1, sizeof *request);
+    if (request == NULL)
+        return -ENOMEM;
+    put_integer(body, LAUNCHER_WORKSPACE_TAG, 4);
+    put_integer(body + 4, bounds->bytes, 8);
+    put_integer(body + 12, bounds->inodes, 8);
+    buffer_init(&request->body, sizeof body);
+    if (buffer_append(&request->body, body, sizeof body) != 0)
+        return -ENOMEM;
+    request->workspace_fn = fn;
+    request->arg = arg;
+    r = submit(launches, request, ret_ticket);
+    request = NULL;
     return r;
 }
 

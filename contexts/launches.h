@@ -56,6 +56,22 @@ int launches_spawn(struct launches *launches, const struct sandbox_spec *spec,
                    launches_done_fn *fn, void *arg, uint64_t *ret_ticket,
                    struct error *err);
 
+/* Once for each launches_workspace that returned 0 and was not cancelled. FOLDER and
+ * LEASE (see keeper.h) are the receiver's; -1 and ERR: there is none. 0 or < 0, as
+ * callbacks of the loop do. */
+typedef int launches_workspace_fn(int folder, int lease, const struct error *err,
+                                  void *arg);
+
+struct launches_bounds {
+    uint64_t bytes, inodes;
+};
+
+/* Asks for a workspace, of number *RET_TICKET; requests that are made after it may be for
+ * specs with it. Otherwise as launches_spawn. One that is cancelled ceases to be. */
+int launches_workspace(struct launches *launches, const struct launches_bounds *bounds,
+                       launches_workspace_fn *fn, void *arg, uint64_t *ret_ticket,
+                       struct error *err);
+
 /* Tells the launcher to end what it keeps ready inside the sandboxes of zygotes. */
 void launches_forget_shells(struct launches *launches);
 

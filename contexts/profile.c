@@ -15,6 +15,7 @@
 #include "contexts/context.h"
 #include "contexts/profile_parts.h"
 #include "contexts/runtime.h"
+#include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -166,12 +167,63 @@ find_home(struct profile *profile)
     return profile->home == NULL ? -ENOMEM : 0;
 }
 
+/* Appends a part to the working directory, if it is one that can be. */
 static int
-use_workspace(struct profile *profile)
+add_part(struct buffer *ret, const char *part, size_t length, struct error *err)
 {
+    if (length == 0 || (length == 1 && part[0] == '.'))
+        return 0;
+    if (length == 2 && part[0] == '.' && part[1] == '.')
+        return error_set(err, PROFILE_E_OPTIONS,
+                         "the working directory must be named without \"..\"");
+    if (length > NAME_MAX)
+        return error_set(err, PROFILE_E_OPTIONS,
+                         "a part of the working directory has more than %d bytes",
+                         NAME_MAX);
+    return buffer_append_format(ret, "/%.*s", (int)length, part);
+}
+
+static int
+find_cwd(struct profile *profile, const char *cwd, struct error *err)
+{
+    struct buffer text;
+    int r = 0;
+
+    if (cwd == NULL || profile->is_zygote)
+        return 0;
+    if (cwd[0] == '/' && !profile_is_within(cwd, PROFILE_WORKSPACE))
+        return error_set(
+            err, PROFILE_E_OPTIONS,
+            "the working directory must be within " PROFILE_WORKSPACE ": %.200s", cwd);
+    if (cwd[0] == '/')
+        cwd += strlen(PROFILE_WORKSPACE);
+    buffer_init(&text, PATH_MAX);
+    r = buffer_append_text(&text, PROFILE_WORKSPACE);
+    while (r == 0 && *cwd != '\0') {
+        size_t length;
+
+        cwd += strspn(cwd, "/");
+        length = strcspn(cwd, "/");
+        r = add_part(&text, cwd, length, err);
+        cwd += length;
+    }
+    if (r == 0)
+        r = buffer_append(&text, "", 1);
+    profile->cwd = (char *)text.data; /* allocated as any */
+    if (r > 0) /* unless it has been told better */
+        return error_set(err, PROFILE_E_OPTIONS,
+                         "the working directory has more than %d bytes", PATH_MAX - 1);
+    return r;
+}
+
+static int
+use_workspace(struct profile *profile, const struct context_options *options,
+              struct error *err)
+{
+    profile->has_workspace = options->workspace != NULL && !profile->is_zygote;
     profile->home_inside = PROFILE_WORKSPACE;
     profile->directory = strdup(PROFILE_WORKSPACE);
-    return profile->directory == NULL ? -ENOMEM : 0;
+    return profile->directory == NULL ? -ENOMEM : find_cwd(profile, options->cwd, err);
 }
 
 static int
@@ -243,7 +295,7 @@ fill(struct profile *profile, const struct context_options *options, struct erro
     if ((r = find_home(profile)) != 0)
         return r;
     r = options->profile == CONTEXT_PROFILE_AGENT
-            ? use_workspace(profile)
+            ? use_workspace(profile, options, err)
             : find_directory(profile, options->directory, err);
     if (r != 0 || (r = add_arguments(profile, options->runtime, err)) != 0 ||
         (r = profile_add_mounts(profile, options, err)) != 0 ||
@@ -261,6 +313,9 @@ fill_spec(struct profile *profile, const struct context_options *options,
     spec->argv = (const char *const *)profile->argv.items;
     spec->env = (const char *const *)profile->env.items;
     spec->directory = profile->is_zygote ? "/" : profile->directory;
+    if (profile->cwd != NULL)
+        spec->directory = profile->cwd;
+    spec->make_directory = profile->cwd != NULL;
     spec->hostname = HOSTNAME;
     spec->network = options->network;
     spec->role = profile->is_zygote ? SANDBOX_ROLE_ZYGOTE : SANDBOX_ROLE_RUNNER;
@@ -323,6 +378,7 @@ profile_destroy(struct profile *profile)
     texts_fini(&profile->kept);
     free(profile->home);
     free(profile->directory);
+    free(profile->cwd);
     free(profile->interpreter);
     free(profile);
 }
@@ -332,6 +388,9 @@ profile_set_nested(struct profile *profile, struct slice program)
 {
     profile_destroy(profile->zygote);
     profile->zygote = NULL;
+    for (size_t i = 0; i < profile->spec.mount_count; i++)
+        if (profile->mounts[i].kind == SANDBOX_MOUNT_GIVEN)
+            profile->mounts[i].kind = SANDBOX_MOUNT_TMPFS;
     profile->spec.tier = SANDBOX_TIER_NESTED;
     profile->spec.seccomp = program;
 }

@@ -4,8 +4,8 @@
  *
  * The same absolute paths as outside; the system read-only, /etc by allow-list, HOME an
  * empty tmpfs, the notebook's directory read-write, the interpreter's mounts read-only
- * and bound last. An agent has a tmpfs as HOME and working directory, and no file of the
- * user's. docs/sandbox.md has the table.
+ * and bound last. An agent has a workspace, or a tmpfs of the interpreter's own, as HOME
+ * and working directory, and no file of the user's. docs/sandbox.md has the table.
  */
 #ifndef CONTEXTS_PROFILE_H
 #define CONTEXTS_PROFILE_H
@@ -29,7 +29,7 @@ int profile_create(struct profile **ret, const struct context_options *options,
 void profile_destroy(struct profile *profile); /* NULL is allowed */
 
 /* Makes it one of the nested tier, with the seccomp program PROGRAM (borrowed). It has no
- * zygote then. */
+ * zygote then, and no workspace that outlives its interpreter. */
 void profile_set_nested(struct profile *profile, struct slice program);
 
 /* Borrowed; valid as long as the profile. */

@@ -2,7 +2,8 @@
 /*
  * What a context sees of the file system. Order matters, a later mount lies on top: the
  * system, then the writable places, then the notebook's directory, then what must not be
- * writable or seen inside that directory, and last the interpreter.
+ * writable or seen inside that directory, and last the interpreter; but a workspace lies
+ * on top of all, for what code has left there shall not be in the way of a mount.
  */
 #include "contexts/profile_parts.h"
 
@@ -421,6 +422,7 @@ extras_add(struct extras *extras, const struct profile *profile, const char *pat
     if (path[0] != '/' || shows_too_much(profile, plain) ||
         shows_too_much(profile, real) ||
         (!profile->is_zygote && strcmp(plain, profile->directory) == 0) ||
+        (profile->has_workspace && profile_is_within(plain, PROFILE_WORKSPACE)) ||
         is_shown_already(profile, extras, plain))
         return 0;
     kept = plain;
@@ -489,6 +491,22 @@ add_directory(struct profile *profile, struct error *err)
     const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_BIND_RW,
                                          .target = profile->directory,
                                          .source = profile->directory };
+
+    return profile_add_mount(profile, &mount, err);
+}
+
+/* The bounds are for a tier that has no workspaces. */
+static int
+add_workspace(struct profile *profile, const struct context_options *options,
+              struct error *err)
+{
+    const struct workspace_limits limits = workspace_limits(options->workspace);
+    const struct sandbox_mount mount = { .kind = SANDBOX_MOUNT_GIVEN,
+                                         .target = PROFILE_WORKSPACE,
+                                         .bytes = limits.bytes,
+                                         .inodes = limits.inodes,
+                                         .mode = 0755,
+                                         .number = workspace_number(options->workspace) };
 
     return profile_add_mount(profile, &mount, err);
 }
@@ -622,7 +640,7 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
         return r;
     if (!has_home) {
         r = add_font_lists(profile, err);
-        if (r == 0)
+        if (r == 0 && !profile->has_workspace)
             r = add_home(profile, options, err);
     }
     if (r != 0 || (r = extras_init(&extras, profile, options, err)) != 0 ||
@@ -632,5 +650,8 @@ profile_add_mounts(struct profile *profile, const struct context_options *option
                           (r = add_pins(profile, &extras, err)) != 0 ||
                           (r = hide_all(profile, &extras, err)) != 0))
         return r;
-    return add_extras(profile, &extras, false, err);
+    r = add_extras(profile, &extras, false, err);
+    if (r == 0 && profile->has_workspace)
+        r = add_workspace(profile, options, err);
+    return r;
 }

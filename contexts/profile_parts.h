@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "contexts/profile.h"
+#include "contexts/workspace.h"
 
 struct context_options;
 struct error;
@@ -22,7 +23,7 @@ struct error;
 
 #define PROFILE_USER "user" /* whom user code runs as */
 #define PROFILE_HOME "/home/user" /* for one who has no usable HOME outside */
-#define PROFILE_WORKSPACE "/workspace" /* an agent's home and working directory */
+#define PROFILE_WORKSPACE WORKSPACE_PATH /* an agent's home and working directory */
 
 /* Strings that grow, always NULL-terminated when not NULL. */
 struct profile_texts {
@@ -36,10 +37,12 @@ struct profile {
     struct profile_texts argv, env;
     struct profile_texts kept; /* strings that mounts point to */
     bool is_zygote;
+    bool has_workspace; /* one that outlives the interpreter */
     struct profile *zygote; /* owned; NULL: none */
     char *home; /* owned: absolute, the server's */
     const char *home_inside; /* borrowed */
     char *directory; /* owned: absolute, without links */
+    char *cwd; /* owned: within the directory; NULL: the directory */
     char *interpreter; /* owned: absolute; NULL: none */
 };
 

@@ -129,6 +129,12 @@ spawner_pid(const struct spawner *spawner)
     return spawner->launches == NULL ? 0 : launches_pid(spawner->launches);
 }
 
+struct launches *
+spawner_launches(const struct spawner *spawner)
+{
+    return spawner->launches;
+}
+
 int
 spawner_attach(struct spawner *spawner, struct loop *loop)
 {
@@ -216,13 +222,20 @@ spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_fn *
     return r;
 }
 
+/* A workspace is one context's, or its owner's. */
+static bool
+can_be_spare(const struct sandbox_spec *spec)
+{
+    return sandbox_spec_workspace(spec) == 0;
+}
+
 void
 spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish)
 {
     if (spawner->zygotes == NULL || wish->zygote == NULL)
         return;
     (void)zygotes_find(spawner->zygotes, wish->zygote);
-    if (wish->spec != NULL)
+    if (wish->spec != NULL && can_be_spare(wish->spec))
         reserve_note(spawner->reserve, wish);
 }
 
@@ -253,7 +266,8 @@ order_birth(struct spawner_order *order, const struct spawner_wish *wish,
     int r;
 
     if (spawner->zygotes != NULL && wish->zygote != NULL) {
-        reserve_note(spawner->reserve, wish);
+        if (can_be_spare(wish->spec))
+            reserve_note(spawner->reserve, wish);
         zygote = zygotes_find(spawner->zygotes, wish->zygote);
     }
     r = birth_begin(&order->birth, spawner->launches, wish->spec,
@@ -288,7 +302,7 @@ order_here(struct spawner_order *order, const struct spawner_wish *wish,
         return error_set(err, SPAWNER_E_SPEC,
                          "this server makes full sandboxes alone: start it with --tier "
                          "nested");
-    if (spawner->zygotes != NULL && wish->zygote != NULL &&
+    if (spawner->zygotes != NULL && wish->zygote != NULL && can_be_spare(wish->spec) &&
         reserve_take(spawner->reserve, wish, &order->child))
         return order_spare(order, wish);
     return order_birth(order, wish, err);
@@ -395,8 +409,9 @@ spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
     *order = (struct spawner_order){
         .spawner = spawner, .child = SPAWNER_CHILD_NONE, .fn = fn, .arg = arg
     };
-    r = spawner->remote != NULL ? order_remote(order, wish, err)
-                                : order_here(order, wish, err);
+    r = spawner->remote != NULL && (spawner->launches == NULL || can_be_spare(wish->spec))
+            ? order_remote(order, wish, err)
+            : order_here(order, wish, err);
     if (r != 0)
         return r;
     *ret = order;

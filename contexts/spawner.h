@@ -15,6 +15,7 @@
 #include "contexts/sandbox/cgroup.h"
 
 struct error;
+struct launches;
 struct loop;
 struct profile_programs;
 struct sandbox_spec;
@@ -70,6 +71,9 @@ void spawner_destroy(struct spawner *spawner);
 /* The launcher's process id, for a person; 0: not ours. */
 int spawner_pid(const struct spawner *spawner);
 
+/* The client of its own launcher, for workspaces; borrowed. NULL: it has none. */
+struct launches *spawner_launches(const struct spawner *spawner);
+
 /* Lets LOOP (borrowed, outlives the spawner) work for it. Call it once, before the
  * others. */
 int spawner_attach(struct spawner *spawner, struct loop *loop);
@@ -107,7 +111,8 @@ int spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_
 /* Starts the zygote of WISH, and its reserve, ahead of the first child. */
 void spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish);
 
-/* *RET is for spawner_cancel alone. */
+/* *RET is for spawner_cancel alone. What shows a workspace is made here, without a spare,
+ * whoever else might be asked. */
 int spawner_spawn(struct spawner_order **ret, struct spawner *spawner,
                   const struct spawner_wish *wish, spawner_done_fn *fn, void *arg,
                   struct error *err);

@@ -24,7 +24,7 @@ struct error;
 
 #define WORKSPACE_FILES_PATH_BYTES_MAX 4095
 #define WORKSPACE_FILES_DEPTH_MAX 64 /* parts of a path */
-#define WORKSPACE_FILES_READ_BYTES_MAX ((size_t)16 * 1024 * 1024) /* in one call */
+#define WORKSPACE_FILES_READ_BYTES_MAX ((size_t)32 * 1024 * 1024) /* in one call */
 #define WORKSPACE_FILES_ENTRIES_MAX 10000 /* looked at in one call */
 
 /* Positive results of all functions, with a sentence in ERR. */
