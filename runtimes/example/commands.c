@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -346,6 +347,23 @@ do_cat(struct example *example, const char *path)
 
 /* Here the hostile ones begin. */
 
+/* By the system's shell, with its stdout and stderr. */
+static void
+do_shell(struct example *example, const char *text)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        execl("/bin/sh", "sh", "-c", text, (char *)NULL);
+        _exit(127);
+    }
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        example_fail(example, "ShellError", text);
+}
+
 static void
 do_exit(struct example *example, const char *text)
 {
@@ -480,6 +498,7 @@ static const struct command {
     { "pid", do_pid },
     { "write", do_write },
     { "cat", do_cat },
+    { "shell", do_shell },
     { "exit", do_exit },
     { "signal", do_signal },
     { "stubborn", do_stubborn },

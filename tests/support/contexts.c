@@ -374,12 +374,31 @@ contexts_text(const struct contexts *c, uint64_t number, bool is_stderr)
     return (char *)all.data;
 }
 
+static bool
+is_keeper(int pid)
+{
+    char path[64], name[32] = "";
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/comm", pid);
+    file = fopen(path, "re");
+    if (file == NULL || fgets(name, sizeof name, file) == NULL)
+        name[0] = '\0';
+    if (file != NULL)
+        fclose(file);
+    return strcmp(name, "cellwall-keeper\n") == 0;
+}
+
 size_t
 contexts_count_processes(const struct contexts *c)
 {
     static int pids[PROCESSES_MAX];
+    size_t count = processes_tree(spawner_pid(c->spawner), pids, PROCESSES_MAX);
+    size_t found = 0;
 
-    return processes_tree(spawner_pid(c->spawner), pids, PROCESSES_MAX) - 1;
+    for (size_t i = 1; i < count; i++)
+        found += !is_keeper(pids[i]);
+    return found;
 }
 
 size_t
