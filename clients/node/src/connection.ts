@@ -124,9 +124,10 @@ export class Connection {
     try {
       while (!this.#closed) {
         const frames = await this.#socket.receive();
-        this.#silentTicks = 0;
         const message = this.#wire.decode(frames);
-        if (message?.parentId) await this.#take(message, message.parentId);
+        if (message === null) continue;
+        this.#silentTicks = 0;
+        if (message.parentId) await this.#take(message, message.parentId);
       }
     } catch (cause) {
       if (!this.#closed) this.#lose("its socket failed", cause);

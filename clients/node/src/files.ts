@@ -5,7 +5,9 @@ import { ProtocolError } from "./errors.js";
 import * as read from "./values.js";
 import type { JsonObject } from "./values.js";
 
-const CHUNK_BYTES = 32 * 1024 * 1024; // as much as one request may carry
+// As much as one request may carry.
+const WRITE_BYTES_MAX = 32 * 1024 * 1024;
+const READ_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface FileInfo {
   /** Relative to the workspace. */
@@ -30,7 +32,7 @@ export interface WriteOptions {
 
 /**
  * Paths are relative to the workspace, or absolute within it (`/workspace/...`). What is
- * larger than 32 MiB travels in pieces, and can be seen half written.
+ * large (from 32 MiB on) travels in pieces, and can be seen half written.
  */
 export class Files {
   readonly #connections: Connections;
@@ -53,7 +55,7 @@ export class Files {
     if (options.offset !== undefined) content["offset"] = options.offset;
     let done = 0;
     for (;;) {
-      const chunk = bytes.subarray(done, done + CHUNK_BYTES);
+      const chunk = bytes.subarray(done, done + WRITE_BYTES_MAX);
       const reply = await this.#ask("write_file_request", content, [chunk]);
       const size = read.numberIn(reply.content, "size");
       done += chunk.byteLength;
@@ -75,7 +77,7 @@ export class Files {
     let offset = options.offset ?? 0;
     let left = options.length ?? Infinity;
     for (;;) {
-      const length = Math.min(left, CHUNK_BYTES);
+      const length = Math.min(left, READ_BYTES_MAX);
       const content = { path, offset, length };
       const reply = await this.#ask("read_file_request", content);
       const [chunk] = reply.buffers;

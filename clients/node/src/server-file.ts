@@ -86,7 +86,11 @@ export function parseAddress(text: string): Address {
   const scheme = stringOr(document, "signature_scheme", "hmac-sha256");
   if (scheme !== "hmac-sha256")
     throw new Error(`signature scheme ${scheme} is not known`);
-  return { endpoint, key: stringOr(document, "key", ""), curve: curveOf(document) };
+  const curve = curveOf(document);
+  if (curve === null && document["server_public_key"] && endpoint.startsWith("tcp:")) {
+    throw new Error("over tcp a client needs a file of its own: see cellwall keygen");
+  }
+  return { endpoint, key: stringOr(document, "key", ""), curve };
 }
 
 function curveOf(document: JsonObject): Address["curve"] {
