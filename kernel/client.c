@@ -260,6 +260,7 @@ load(json_t **ret, struct slice text)
 struct call {
     const struct client_request *request;
     const char *id; /* of its message */
+    struct error *err;
     struct client_reply *reply;
     bool done;
 };
@@ -283,6 +284,8 @@ deliver(struct call *call, const struct message *message)
 
     if (r == 0)
         r = load(&metadata, message->wire.metadata);
+    if (r > 0 && is_reply(message->type)) /* to wait on would be for ever */
+        return error_set(call->err, CLIENT_E_FAILED, "the reply cannot be read");
     if (r != 0)
         return r < 0 ? r : 0;
     if (is_reply(message->type)) {
@@ -311,6 +314,9 @@ on_message(struct client *client, struct call *call)
                                     zmq_msg_size(&client->parts[i]) };
     r = message_init(&message, frames, client->part_count, client->key, client->replay,
                      NULL);
+    if (r == WIRE_E_TOO_LARGE)
+        return error_set(call->err, CLIENT_E_FAILED,
+                         "the server has sent more than fits into a message");
     if (r != 0)
         return r < 0 ? r : 0;
     client->answered = true;
@@ -396,7 +402,7 @@ client_call(struct client *client, const struct client_request *request,
 {
     char id[MESSAGE_ID_BYTES];
     struct client_reply reply = { 0 };
-    struct call call = { .request = request, .id = id, .reply = &reply };
+    struct call call = { .request = request, .id = id, .err = err, .reply = &reply };
     int64_t heard_ms;
     int r = send_request(client, request->type, request->content, request->buffer);
 

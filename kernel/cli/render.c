@@ -230,6 +230,8 @@ clear(struct render *render)
     render->clear_pending = false;
     if (!screen->options.is_terminal[SCREEN_OUT])
         return 0;
+    if (begin < screen->known_row)
+        begin = screen->known_row;
     if (screen->options.rows > 1 && screen->row - begin >= screen->options.rows)
         begin = screen->row - screen->options.rows + 1; /* the rest has scrolled away */
     if (screen_erase(screen, begin, &r))

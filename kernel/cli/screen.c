@@ -194,7 +194,7 @@ screen_print_raw(struct screen *screen, enum screen_stream stream, struct slice 
 {
     int r = screen->options.is_terminal[stream] ? screen_hide_status(screen) : 0;
 
-    screen->row += UINT32_MAX;
+    screen->known_row = screen->row += UINT32_MAX;
     return r != 0 ? r : write_out(screen, stream, text);
 }
 

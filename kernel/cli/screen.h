@@ -35,6 +35,7 @@ struct screen {
     struct printable filters[SCREEN_STREAMS];
     char last[SCREEN_STREAMS]; /* byte written to each; '\n' at first */
     uint64_t row; /* lines that the cursor went down since the beginning */
+    uint64_t known_row; /* how far up the lines are counted */
     unsigned column;
     bool has_status; /* a status line stands where the cursor is */
     struct buffer text; /* owned: what is about to be written */
