@@ -22,6 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import nodejs
+
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build/test-logs"
 BIN = Path(sys.executable).parent
@@ -136,6 +138,22 @@ def run_tidy() -> Outcome:
     return Outcome(Counts(len(results) - len(failed), len(failed)), "".join(failed))
 
 
+def check_node() -> Outcome:
+    """Types and format of the Node client."""
+    try:
+        env = nodejs.environment()
+        output = nodejs.install(env)
+    except nodejs.Unusable as why:
+        return Outcome(Counts(0, 0, 1), f"skipped: {why}")
+    except subprocess.CalledProcessError as error:
+        return Outcome(Counts(0, 1), error.output)
+    npm = ("npm", "--prefix", nodejs.CLIENT, "run")
+    results = [call(*npm, script, **env) for script in ("types", "format:check")]
+    failed = sum(status != 0 for status, _ in results)
+    output += "".join(text for _, text in results)
+    return Outcome(Counts(len(results) - failed, failed), output)
+
+
 TAP = re.compile(r"^(ok|not ok) \d+(?:.*(# SKIP))?", re.MULTILINE)
 
 
@@ -207,6 +225,7 @@ def pytest(name: str, *paths: str) -> Callable[[], Outcome]:
 STEPS = (
     Step("format", check_format),
     Step("layers", check(sys.executable, "tests/checks/layers.py")),
+    Step("node", check_node),
     Step("text", check(sys.executable, "tests/checks/text.py")),
     Step("checks", pytest("checks", "tests/checks")),
     Step("build-asan", build("asan")),

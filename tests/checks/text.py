@@ -15,7 +15,7 @@ from pathlib import Path
 LINES_MAX = 800
 FILE_BYTES_MAX = 1_000_000
 SPDX = "SPDX-License-Identifier: MIT"
-SPDX_SUFFIXES = {".c", ".h", ".py", ".sh", ".cmake", ".mjs"}
+SPDX_SUFFIXES = {".c", ".h", ".py", ".sh", ".cmake", ".mjs", ".ts"}
 BINARY_SUFFIXES = {".png", ".ico", ".gz"}
 # Fuzz inputs may hold anything.
 ANYTHING = ("tests/fuzz/corpus/", "tests/fuzz/")
