@@ -192,6 +192,35 @@ remove_entry(const char *path, const struct stat *status, int type, struct FTW *
     return remove(path);
 }
 
+static void
+forget_told(struct contexts *c)
+{
+    for (size_t i = 0; i < c->told_count; i++) {
+        free(c->told[i]->text);
+        free(c->told[i]->metadata);
+        free(c->told[i]->stderr_tail);
+        free(c->told[i]);
+    }
+    free(c->told);
+}
+
+void
+contexts_init_beside(struct contexts *ret, const struct contexts *from)
+{
+    *ret = (struct contexts){ .spawner = from->spawner,
+                              .loop = from->loop,
+                              .runtime = from->runtime,
+                              .options = from->options };
+    ret->options.arg = ret;
+}
+
+void
+contexts_fini_beside(struct contexts *c)
+{
+    context_destroy(c->ctx);
+    forget_told(c);
+}
+
 int
 contexts_teardown(void **state)
 {
@@ -203,13 +232,7 @@ contexts_teardown(void **state)
     loop_destroy(c->loop);
     runtime_destroy(c->runtime);
     nftw(c->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    for (size_t i = 0; i < c->told_count; i++) {
-        free(c->told[i]->text);
-        free(c->told[i]->metadata);
-        free(c->told[i]->stderr_tail);
-        free(c->told[i]);
-    }
-    free(c->told);
+    forget_told(c);
     free(c);
     alarm(0);
     return 0;

@@ -61,6 +61,11 @@ struct contexts {
 int contexts_setup(void **state);
 int contexts_teardown(void **state);
 
+/* A second context beside FROM's, with the same loop and options; it has tellings of its
+ * own. FROM outlives it. */
+void contexts_init_beside(struct contexts *ret, const struct contexts *from);
+void contexts_fini_beside(struct contexts *c);
+
 /* Creates the context and waits until it is ready. */
 void contexts_start(struct contexts *c);
 void contexts_create(struct contexts *c); /* without waiting */
