@@ -226,8 +226,16 @@ STEPS = (
     Step("format", check_format),
     Step("layers", check(sys.executable, "tests/checks/layers.py")),
     Step("node", check_node),
+    Step(
+        "types",
+        check(
+            *(BIN / "mypy", "--cache-dir", "build/mypy"),
+            *("--config-file", "clients/python/pyproject.toml", "clients/python/src"),
+        ),
+    ),
     Step("text", check(sys.executable, "tests/checks/text.py")),
     Step("checks", pytest("checks", "tests/checks")),
+    Step("client", pytest("client", "clients/python/tests")),
     Step("build-asan", build("asan")),
     Step("units", run_units, needs=("build-asan",)),
     Step("build-clang", build("clang")),

@@ -226,8 +226,9 @@ class AsyncClient:
 
         Neither an exception of the code nor the end of TIMEOUT (seconds of the run
         itself; 0: the longest that the server allows) is an exception here: see
-        `Execution`. Ctrl-C interrupts the code on the server, too. The callbacks are called while the
-        code runs, in this thread; ON_INPUT returns the answer to a question of the code.
+        `Execution`. The end of this task interrupts the code on the server, too. The
+        callbacks are called while the code runs, and awaited if they are coroutines;
+        ON_INPUT returns the answer to a question of the code.
         OPTIONS are those of `RunOptions`, such as `env`.
 
         Raises RefusedError (StaleContext, QueueFull, ContextDeleted, ...) and

@@ -44,6 +44,14 @@ _SUFFIXES = {
 _BINARY = ("png", "jpeg", "pdf")
 
 
+def _text_of(value: object) -> str | None:
+    """Text of a bundle, which may come in lines, as in a notebook's file. Code can
+    display anything: what is no text is None."""
+    if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+        return "".join(value)
+    return value if isinstance(value, str) else None
+
+
 class Result:
     """One thing that the code displayed, in all the formats that it has.
 
@@ -82,9 +90,7 @@ class Result:
         self.display_id = display_id
         for name, mime in FORMATS.items():
             value = raw.get(mime)
-            if name != "json" and isinstance(value, list):
-                value = "".join(map(str, value))  # as in a notebook's file
-            setattr(self, name, value)
+            setattr(self, name, value if name == "json" else _text_of(value))
 
     @property
     def extra(self) -> dict[str, Any]:
@@ -94,18 +100,16 @@ class Result:
 
     def formats(self) -> list[str]:
         """The names of the attributes that it has, then the MIME types in `extra`."""
-        named = [name for name, mime in FORMATS.items() if mime in self.raw]
+        named = [name for name in FORMATS if getattr(self, name) is not None]
         return named + list(self.extra)
 
     def as_bytes(self, format: str) -> bytes:
         """FORMAT, an attribute's name or a MIME type, as the bytes of a file. KeyError:
         the result does not have it."""
         mime = FORMATS.get(format, format)
-        value = self.raw[mime]
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            value = "".join(value)
-        if not isinstance(value, str):
-            return json.dumps(value, ensure_ascii=False).encode("utf-8")
+        value = _text_of(self.raw[mime])
+        if value is None or mime == FORMATS["json"]:
+            return json.dumps(self.raw[mime], ensure_ascii=False).encode("utf-8")
         is_text = mime.startswith("text/") or mime in FORMATS.values()
         if format in _BINARY or not (is_text or mime.endswith(("+xml", "+json"))):
             try:
@@ -115,11 +119,11 @@ class Result:
         return value.encode("utf-8", "replace")
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes it to PATH, in the format that its suffix says: `.png`, `.svg`, `.html`,
-        `.csv` is not one. KeyError: the result does not have that format."""
+        """Writes it to PATH, in the format that its suffix says: `.png`, `.svg`, `.html`
+        and so on. KeyError: the result does not have that format."""
         target = Path(path)
         format = _SUFFIXES.get(target.suffix.lower())
-        if format is None or FORMATS[format] not in self.raw:
+        if format is None or getattr(self, format) is None:
             raise KeyError(
                 f"{target.suffix or 'no suffix'}: the result has {self.formats()}"
             )

@@ -46,7 +46,7 @@ def server_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _check(info: os.stat_result, path: Path, *, is_kind: bool, kind: str) -> None:
-    if not is_kind or info.st_uid not in (os.geteuid(), 0):
+    if not is_kind or info.st_uid != os.geteuid():
         raise ServerNotFound(f"{path} is not a {kind} of this user")
     if stat.S_IMODE(info.st_mode) & 0o077:
         raise ServerNotFound(f"{path} is open to other users, and it holds a key")

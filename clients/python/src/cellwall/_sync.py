@@ -215,8 +215,9 @@ class Client:
 
         Neither an exception of the code nor the end of TIMEOUT (seconds of the run
         itself; 0: the longest that the server allows) is an exception here: see
-        `Execution`. Ctrl-C interrupts the code on the server, too. The callbacks are called while the
-        code runs, in this thread; ON_INPUT returns the answer to a question of the code.
+        `Execution`. Ctrl-C interrupts the code on the server, too. The callbacks are
+        called while the code runs, in this thread; ON_INPUT returns the answer to a
+        question of the code.
         OPTIONS are those of `RunOptions`, such as `env`.
 
         Raises RefusedError (StaleContext, QueueFull, ContextDeleted, ...) and
