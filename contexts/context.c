@@ -443,3 +443,13 @@ context_pids(const struct context *ctx, int *ret, size_t max)
 {
     return ctx->child != NULL ? child_pids(ctx->child, ret, max) : 0;
 }
+
+struct context_use
+context_use(const struct context *ctx)
+{
+    struct meter_reading reading = { 0 };
+
+    if (ctx->child != NULL)
+        reading = child_read_meter(ctx->child);
+    return (struct context_use){ reading.cpu_us, reading.memory_peak_bytes };
+}

@@ -187,6 +187,7 @@ struct context_request {
                            queued then */
     unsigned group; /* of whoever submits; those of other front ends go on */
     uint64_t timeout_ms; /* 0: none; counts from on_started */
+    bool kill_on_timeout; /* without the rung of the interrupt */
     /* Others only: */
     uint64_t queue_ms; /* 0: wait for ever; else END_EXPIRED if not begun by then */
 };
@@ -237,6 +238,13 @@ bool context_has_workspace(const struct context *ctx);
 
 /* What the runner said of itself in this epoch: a JSON object; empty before. Borrowed. */
 struct slice context_hello(const struct context *ctx);
+
+/* What its interpreter and all that this has started use; 0: not told. */
+struct context_use {
+    uint64_t cpu_us; /* since its start */
+    uint64_t memory_peak_bytes; /* RAM and tmpfs together */
+};
+struct context_use context_use(const struct context *ctx);
 
 /* Process ids, as the server sees them, of init and of what it started; for usage
  * figures. Writes at most MAX and returns how many there are. */

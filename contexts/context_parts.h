@@ -68,6 +68,7 @@ struct context_run {
     bool input_is_open;
     uint64_t number;
     uint64_t timeout_ms;
+    bool kill_on_timeout;
     uint32_t execution_count;
     uint64_t started_us; /* CLOCK_MONOTONIC */
     uint64_t started_real_us;

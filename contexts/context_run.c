@@ -55,6 +55,7 @@ note_run(struct context *ctx, const struct request *request)
         .group = request->group,
         .number = request->number,
         .timeout_ms = request->timeout_ms,
+        .kill_on_timeout = request->kill_on_timeout,
         .execution_count = request_is_execute(request) ? count : 0,
         .started_us = clock_us(CLOCK_MONOTONIC),
         .started_real_us = clock_us(CLOCK_REALTIME),
@@ -319,6 +320,17 @@ context_interrupt_again(struct context *ctx)
 int
 context_time_is_up(struct context *ctx)
 {
+    struct context_fate *cause;
+
+    if (ctx->run.kill_on_timeout) {
+        cause = context_blame(ctx, CONTEXT_REASON_TIMEOUT,
+                              "the run had reached its time limit of %llu ms and was "
+                              "killed",
+                              (unsigned long long)ctx->run.timeout_ms);
+        cause->limit = ctx->run.timeout_ms;
+        cause->observed = run_ms(ctx);
+        return context_kill(ctx);
+    }
     return interrupt(ctx, CONTEXT_REASON_TIMEOUT, true);
 }
 

@@ -201,6 +201,25 @@ meter_destroy(struct meter *meter)
     free(meter);
 }
 
+static uint64_t
+read_cpu(const struct meter *meter)
+{
+    char text[FILE_BYTES];
+
+    for (size_t i = 0; i < meter->group.count; i++) {
+        int dir = meter->group.dirs[i];
+        CLEANUP(close_fdp) int one = openat(dir, "cpuacct.usage", O_RDONLY | O_CLOEXEC);
+        CLEANUP(close_fdp) int two = openat(dir, "cpu.stat", O_RDONLY | O_CLOEXEC);
+        uint64_t used = read_file(two, text) ? number_after(text, "usage_usec") : 0;
+
+        if (read_file(one, text))
+            used = strtoull(text, NULL, 10) / 1000;
+        if (used > 0)
+            return used;
+    }
+    return 0;
+}
+
 struct meter_reading
 meter_read(const struct meter *meter)
 {
@@ -220,5 +239,6 @@ meter_read(const struct meter *meter)
             if (read_file(fd, text))
                 reading.memory_peak_bytes = strtoull(text, NULL, 10);
         }
+    reading.cpu_us = read_cpu(meter);
     return reading;
 }

@@ -56,6 +56,7 @@ request_create(struct request **ret, const struct context_request *wish, uint64_
         .number = number,
         .expires_us = UINT64_MAX,
         .timeout_ms = wish->timeout_ms,
+        .kill_on_timeout = wish->kill_on_timeout,
         .silent = wish->silent,
         .store_history = wish->store_history,
         .stop_on_error = wish->stop_on_error,

@@ -13,6 +13,7 @@ struct request {
     uint64_t number;
     uint64_t expires_us; /* on the loop's clock; UINT64_MAX: never */
     uint64_t timeout_ms;
+    bool kill_on_timeout;
     bool silent, store_history, stop_on_error;
     unsigned group;
     size_t bytes; /* that it counts for in the queue */

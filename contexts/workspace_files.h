@@ -74,9 +74,9 @@ struct workspace_write {
     bool make_parents;
 };
 
-/* A new file has mode 0644. *RET (may be NULL) is the file as it was when it was written.
- * When there is no space, part may have been written; a file that REPLACE or NEW was to
- * fill is left with that part. */
+/* A new file has mode 0644, less the umask. *RET (may be NULL) is the file as it was when
+ * it was written. When there is no space, part may have been written; a file that REPLACE
+ * or NEW was to fill is left with that part. */
 int workspace_files_write(int folder, const struct workspace_write *wish,
                           struct workspace_file *ret, struct error *err);
 
@@ -108,8 +108,7 @@ struct workspace_list {
     size_t entries_max; /* at most ENTRIES_MAX; 0: that */
 };
 
-/* Directories before what they contain; else in no order. What cannot be looked into is
- * listed and passed over. */
+/* In the order of strcmp. What cannot be looked into is listed, and passed over. */
 int workspace_files_list(int folder, const struct workspace_list *wish,
                          struct workspace_listing *ret, struct error *err);
 void workspace_listing_fini(struct workspace_listing *listing);
@@ -120,8 +119,8 @@ void workspace_listing_fini(struct workspace_listing *listing);
 int workspace_files_remove(int folder, struct slice path, bool recursive,
                            struct error *err);
 
-/* Mode 0755. EXISTS when there is something already; with MAKE_PARENTS a directory that
- * is there will do. */
+/* Mode 0755, less the umask. EXISTS when there is something already; with MAKE_PARENTS a
+ * directory that is there will do. */
 int workspace_files_make_directory(int folder, struct slice path, bool make_parents,
                                    struct error *err);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* cellwall serve: one process that has warm interpreters for all kernels of a user. */
+#include <dirent.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,12 @@
 #include "contexts/runtime.h"
 #include "contexts/spawner.h"
 #include "contexts/tier.h"
+#include "kernel/agent/agent.h"
+#include "kernel/agent/jupyter_files.h"
+#include "kernel/agent/languages.h"
 #include "kernel/command.h"
 #include "kernel/file.h"
+#include "kernel/keys.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
 #include "kernel/server.h"
@@ -27,9 +33,12 @@
 #include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
+#include "protocol/text.h"
 #include "protocol/tree.h"
 
 #define FILES_MAX 65536 /* as many as are allowed, up to this */
+#define KEY_BYTES 32
+#define DRAIN_US 300000 /* at the end, for what clients have not read yet */
 #define ANY_DIRECTORY "/var/tmp" /* a zygote sees no notebook's directory */
 
 enum { SERVE_E_START = 1 };
@@ -41,9 +50,34 @@ struct arguments {
     const char *python;
     const char *tier;
     struct option_list environments;
+    struct option_list endpoints;
+    const char *keys, *authorised, *connection_dir;
+    bool anyone, die_with_parent, no_zygote;
 };
 
 static const struct option_spec options[] = {
+    { "endpoint", 0, OPTION_LIST, "ADDRESS", NULL, offsetof(struct arguments, endpoints),
+      "Where agents' clients connect: ipc://PATH or tcp://HOST:PORT (* for a free "
+      "port).\n"
+      "May be given several times. The default is agent.sock in the server's folder." },
+    { "keys", 0, OPTION_TEXT, "FILE", NULL, offsetof(struct arguments, keys),
+      "The server's keys, made by \"cellwall keygen --server\": needed for tcp." },
+    { "authorised", 0, OPTION_TEXT, "FILE", NULL, offsetof(struct arguments, authorised),
+      "Whose keys may come in over tcp: a name and a key on each line. Read again when\n"
+      "it changes." },
+    { "connection-dir", 0, OPTION_TEXT, "DIR", NULL,
+      offsetof(struct arguments, connection_dir),
+      "Where Jupyter's connection files of agents' contexts are put, for JupyterLab's\n"
+      "external kernels." },
+    { "tcp-without-keys-anyone-can-run-code", 0, OPTION_FLAG, NULL, NULL,
+      offsetof(struct arguments, anyone),
+      "Accept tcp without CURVE: whoever has the key of server.json can run code, and\n"
+      "whoever reaches the port can make the server grow." },
+    { "die-with-parent", 0, OPTION_FLAG, NULL, NULL,
+      offsetof(struct arguments, die_with_parent),
+      "End when the process that has started the server ends." },
+    { "no-zygote", 0, OPTION_FLAG, NULL, NULL, offsetof(struct arguments, no_zygote),
+      "Start each interpreter by exec." },
     { "config", 0, OPTION_TEXT, "FILE", NULL, offsetof(struct arguments, config),
       "Settings as a JSON object; the options below take their place. See\n"
       "CONFIGURATION." },
@@ -71,6 +105,16 @@ struct serve {
     struct loop *loop; /* owned */
     struct server_seat *seat; /* owned */
     struct hosting *hosting; /* owned */
+    struct languages languages; /* owned */
+    struct keys *keys; /* owned */
+    struct agent_options agent_options;
+    struct agent *agent; /* owned */
+    const char *default_endpoint;
+    char message_key[2 * KEY_BYTES + 1];
+    bool anyone, die_with_parent, no_zygote;
+    char missing[ERROR_TEXT_BYTES]; /* for full sandboxes */
+    int parent; /* owned: its pidfd */
+    struct loop_source *parent_source; /* owned */
     int signals; /* owned */
     int launcher; /* owned: its pidfd */
     struct loop_source *signal_source, *launcher_source; /* owned */
@@ -82,6 +126,12 @@ static void
 serve_fini(struct serve *serve)
 {
     hosting_destroy(serve->hosting);
+    agent_destroy(serve->agent);
+    languages_fini(&serve->languages);
+    keys_destroy(serve->keys);
+    sodium_memzero(serve->message_key, sizeof serve->message_key);
+    loop_source_destroy(serve->parent_source);
+    close_fdp(&serve->parent);
     server_rise(serve->seat); /* nobody shall find what is about to end */
     loop_source_destroy(serve->signal_source);
     loop_source_destroy(serve->launcher_source);
@@ -124,6 +174,26 @@ on_launcher_end(int fd, uint32_t events, void *arg)
 }
 
 static int
+on_parent_end(int fd, uint32_t events, void *arg)
+{
+    struct serve *serve = arg;
+
+    (void)fd, (void)events;
+    serve->ended = true;
+    return 0;
+}
+
+static int
+watch_parent(struct serve *serve, struct error *err)
+{
+    serve->parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
+    if (serve->parent < 0)
+        return error_errno(err, "pidfd_open of the parent");
+    return loop_add_fd(&serve->parent_source, serve->loop, serve->parent, EPOLLIN,
+                       on_parent_end, serve);
+}
+
+static int
 watch(struct serve *serve, struct error *err)
 {
     int r;
@@ -139,6 +209,8 @@ watch(struct serve *serve, struct error *err)
     if (r == 0)
         r = loop_add_fd(&serve->launcher_source, serve->loop, serve->launcher, EPOLLIN,
                         on_launcher_end, serve);
+    if (r == 0 && serve->die_with_parent)
+        r = watch_parent(serve, err);
     return r;
 }
 
@@ -175,17 +247,19 @@ load_runtime(struct runtime **ret, const struct serve *serve, const char *name,
 }
 
 static int
-prepare(struct serve *serve, const struct runtime *runtime,
-        const struct environment *environment, struct error *err)
+prepare_profile(struct serve *serve, enum context_profile kind,
+                const struct runtime *runtime, const struct environment *environment,
+                struct error *err)
 {
     const struct context_options wanted = {
+        .profile = kind,
         .runtime = runtime,
         .spawner = serve->spawner,
         .interpreter = environment->interpreter,
         .directory = ANY_DIRECTORY,
         .mounts = environment->mounts,
         .network = SANDBOX_NETWORK_NONE,
-        .limits = context_limits_of(CONTEXT_PROFILE_NOTEBOOK),
+        .limits = context_limits_of(kind),
     };
     const struct profile_programs *programs;
     struct profile *profile;
@@ -206,6 +280,17 @@ prepare(struct serve *serve, const struct runtime *runtime,
     return 0;
 }
 
+static int
+prepare(struct serve *serve, const struct runtime *runtime,
+        const struct environment *environment, struct error *err)
+{
+    int r = prepare_profile(serve, CONTEXT_PROFILE_AGENT, runtime, environment, err);
+
+    return r != 0 ? r
+                  : prepare_profile(serve, CONTEXT_PROFILE_NOTEBOOK, runtime, environment,
+                                    err);
+}
+
 /* RET: what a kernelspec of this user knows, if there is one for RUNTIME. */
 static int
 find_environment(struct environment **ret, const struct runtime *runtime)
@@ -222,10 +307,12 @@ find_environment(struct environment **ret, const struct runtime *runtime)
 }
 
 static int
-prepare_runtime(struct serve *serve, const char *name, struct error *err)
+load_language(struct serve *serve, const char *name, struct error *err)
 {
     CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
     CLEANUP(environment_destroyp) struct environment *environment = NULL;
+    struct runtime *loaded;
+    struct environment *found;
     const char *python = serve->settings.python;
     int r = load_runtime(&runtime, serve, name, err);
 
@@ -235,9 +322,65 @@ prepare_runtime(struct serve *serve, const char *name, struct error *err)
         python = NULL; /* meant for the others */
     if (python != NULL || find_environment(&environment, runtime) != 0)
         r = environment_probe(&environment, runtime, python, err);
-    if (r == 0)
-        r = prepare(serve, runtime, environment, err);
-    return r < 0 ? r : r > 0 ? SERVE_E_START : 0;
+    if (r != 0)
+        return r < 0 ? r : SERVE_E_START;
+    loaded = runtime;
+    found = environment;
+    runtime = NULL;
+    environment = NULL;
+    return languages_add(&serve->languages, loaded, found);
+}
+
+static bool
+has_runtime(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+
+    return name[0] != '.' &&
+           snprintf(path, sizeof path, "%s/%s/runtime.json", folder, name) <
+               (int)sizeof path &&
+           access(path, R_OK) == 0;
+}
+
+/* All runtimes that can be used here; what is missing for others is nobody's fault. */
+static int
+load_languages(struct serve *serve, struct error *err)
+{
+    char folder[PATH_MAX];
+    struct dirent **entries;
+    int count, r = file_runtimes(folder, err);
+
+    if (r != 0)
+        return r < 0 ? r : SERVE_E_START;
+    count = scandir(folder, &entries, NULL, alphasort);
+    if (count < 0)
+        return error_errno(err, "reading %s", folder);
+    for (int i = 0; i < count; i++) {
+        struct error why = { 0 };
+
+        if (r == 0 && has_runtime(folder, entries[i]->d_name)) {
+            r = load_language(serve, entries[i]->d_name, &why);
+            if (r > 0)
+                log_line("runtime %s cannot be used: %s", entries[i]->d_name, why.text);
+            r = r > 0 ? 0 : r;
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return r;
+}
+
+static int
+prepare_runtime(struct serve *serve, const char *name, struct error *err)
+{
+    const struct language *language = languages_find(&serve->languages, NULL, name);
+    int r = 0;
+
+    if (language == NULL) {
+        r = load_language(serve, name, err);
+        language = languages_find(&serve->languages, NULL, name);
+    }
+    return r != 0 ? r : prepare(serve, language->runtime, language->environment, err);
 }
 
 /* The file says itself of which runtime it is. */
@@ -323,6 +466,14 @@ read_settings(struct settings *settings, const struct arguments *arguments,
         settings->tier = arguments->tier;
     if (arguments->python != NULL)
         settings->python = arguments->python;
+    if (arguments->endpoints.count > 0)
+        settings->endpoints = arguments->endpoints;
+    if (arguments->keys != NULL)
+        settings->keys = arguments->keys;
+    if (arguments->authorised != NULL)
+        settings->authorised = arguments->authorised;
+    if (arguments->connection_dir != NULL)
+        settings->connection_dir = arguments->connection_dir;
     return r;
 }
 
@@ -363,17 +514,93 @@ prepare_tier(struct serve *serve, struct error *err)
         return r;
     if (strcmp(serve->settings.tier, "full") == 0)
         spawner_require_full(serve->spawner);
+    if (finding.works && serve->no_zygote)
+        return 0;
     if (finding.works) {
         r = spawner_use_zygotes(serve->spawner, serve->settings.reserve, on_told, serve);
         return r != 0 ? r : prepare_all(serve, err);
     }
     if (strcmp(serve->settings.tier, "full") == 0)
         return error_set(err, SERVE_E_START, "%s", finding.refusal);
+    snprintf(serve->missing, sizeof serve->missing, "%s", finding.missing);
     log_line(
         "this machine gives no full sandbox: %s; nested ones are made, by exec: there "
         "are no zygotes",
         finding.missing);
     return 0;
+}
+
+static int
+make_message_key(struct serve *serve, struct error *err)
+{
+    uint8_t random[KEY_BYTES];
+
+    if (sodium_init() < 0)
+        return error_set(err, -ENOSYS, "libsodium does not start");
+    if (serve->keys != NULL) {
+        snprintf(serve->message_key, sizeof serve->message_key, "%s",
+                 keys_message_key(serve->keys));
+        return 0;
+    }
+    randombytes_buf(random, sizeof random);
+    text_hex(serve->message_key, random, sizeof random);
+    sodium_memzero(random, sizeof random);
+    return 0;
+}
+
+static int
+open_agent(struct serve *serve, struct error *err)
+{
+    const struct settings *settings = &serve->settings;
+    int r = 0;
+
+    serve->default_endpoint = server_seat_endpoint(serve->seat);
+    if (settings->keys != NULL)
+        r = keys_create(&serve->keys, settings->keys, settings->authorised, err);
+    if (r == 0)
+        r = make_message_key(serve, err);
+    if (r == 0)
+        r = jupyter_files_sweep(settings->connection_dir, err);
+    if (r != 0)
+        return r < 0 ? r : SERVE_E_START;
+    serve->agent_options = (struct agent_options){
+        .loop = serve->loop,
+        .spawner = serve->spawner,
+        .languages = &serve->languages,
+        .bounds = &settings->bounds,
+        .addresses = &serve->default_endpoint,
+        .address_count = 1,
+        .keys = serve->keys,
+        .anyone_may_run_code = serve->anyone,
+        .message_key = serve->message_key,
+        .connection_dir = settings->connection_dir,
+        .tier =
+            strcmp(settings->tier, "full") == 0 ? SANDBOX_TIER_FULL : SANDBOX_TIER_NESTED,
+        .missing = serve->missing[0] != '\0' ? serve->missing : NULL,
+    };
+    if (settings->endpoints.count > 0) {
+        serve->agent_options.addresses = settings->endpoints.items;
+        serve->agent_options.address_count = settings->endpoints.count;
+    }
+    r = agent_create(&serve->agent, &serve->agent_options, err);
+    return r <= 0 ? r : SERVE_E_START;
+}
+
+static int
+announce(struct serve *serve, struct error *err)
+{
+    const char *endpoints[DOOR_ADDRESSES_MAX];
+    struct server_notice notice = {
+        .preload = serve->settings.preload,
+        .endpoints = endpoints,
+        .endpoint_count = agent_address_count(serve->agent),
+        .message_key = serve->message_key,
+        .public_key = serve->keys != NULL ? keys_public(serve->keys) : NULL,
+    };
+
+    for (size_t i = 0; i < notice.endpoint_count; i++)
+        endpoints[i] = agent_address(serve->agent, i);
+    return server_announce(serve->seat, &notice, err);
 }
 
 /* The order matters: the launcher is forked before there is anything to leak, and nobody
@@ -395,11 +622,37 @@ start(struct serve *serve, struct error *err)
     if (r == 0)
         r = spawner_attach(serve->spawner, serve->loop);
     if (r == 0)
+        r = load_languages(serve, err);
+    if (r == 0)
         r = prepare_tier(serve, err);
     if (r == 0)
         r = hosting_create(&serve->hosting, serve->loop, serve->spawner,
                            server_seat_address(serve->seat), err);
-    return r != 0 ? r : server_announce(serve->seat, serve->settings.preload, err);
+    if (r == 0)
+        r = open_agent(serve, err);
+    return r != 0 ? r : announce(serve, err);
+}
+
+static int
+turn(struct serve *serve, int wait_ms)
+{
+    int r = agent_read(serve->agent);
+
+    if (r < 0)
+        return r;
+    return loop_wait(serve->loop, agent_may_wait(serve->agent) ? wait_ms : 0);
+}
+
+/* What waits is answered, as far as clients read. */
+static int
+drain(struct serve *serve)
+{
+    uint64_t limit = loop_now_us(serve->loop) + DRAIN_US;
+    int r = agent_stop(serve->agent);
+
+    while (r >= 0 && !agent_is_drained(serve->agent) && loop_now_us(serve->loop) < limit)
+        r = turn(serve, DRAIN_US / 1000);
+    return r;
 }
 
 static int
@@ -412,9 +665,12 @@ serve_run(struct serve *serve)
         log_line("serve: %s", err.text[0] != '\0' ? err.text : strerror(-r));
         return EXIT_STATUS_NOT_STARTED;
     }
-    log_line("ready: kernels find it at %s", server_seat_address(serve->seat));
+    log_line("ready: agents connect to %s; kernels find it at %s",
+             agent_address(serve->agent, 0), server_seat_address(serve->seat));
     while (r >= 0 && !serve->ended)
-        r = loop_wait(serve->loop, -1);
+        r = turn(serve, -1);
+    if (r >= 0)
+        r = drain(serve);
     if (r < 0) {
         log_line("serve: ended by a failure of its own: %s", strerror(-r));
         return EXIT_STATUS_FAILED;
@@ -425,7 +681,8 @@ serve_run(struct serve *serve)
 static int
 run(char *const *argv)
 {
-    CLEANUP(serve_fini) struct serve serve = { .signals = -1, .launcher = -1 };
+    CLEANUP(serve_fini)
+    struct serve serve = { .signals = -1, .launcher = -1, .parent = -1 };
     struct arguments arguments = { 0 };
     struct error err = { 0 };
     int r, status = command_parse(&command_serve, &arguments, argv, NULL);
@@ -433,6 +690,9 @@ run(char *const *argv)
     settings_init(&serve.settings);
     if (status >= 0)
         return status;
+    serve.anyone = arguments.anyone;
+    serve.die_with_parent = arguments.die_with_parent;
+    serve.no_zygote = arguments.no_zygote;
     r = read_settings(&serve.settings, &arguments, &err);
     if (r != 0) {
         log_line("serve: %s", r < 0 ? strerror(-r) : err.text);
@@ -443,9 +703,14 @@ run(char *const *argv)
 
 const struct command command_serve = {
     .name = "serve",
-    .summary = "keep interpreters warm for the kernels of this user",
-    .synopsis = "[--config FILE] [--reserve N] [--runtime NAME]... [--python PATH]\n"
-                "                     [--environment FILE]... [--tier full|nested]",
+    .summary = "serve agents, and keep interpreters warm for kernels",
+    .synopsis =
+        "[--config FILE] [--reserve N] [--runtime NAME]... [--python PATH]\n"
+        "                     [--environment FILE]... [--tier full|nested]\n"
+        "                     [--endpoint ADDRESS]... [--keys FILE] [--authorised "
+        "FILE]\n"
+        "                     [--connection-dir DIR] [--die-with-parent] "
+        "[--no-zygote]",
     .description =
         "      Makes the interpreters of this user's kernels: each \"cellwall kernel\" "
         "finds\n"
@@ -481,6 +746,12 @@ const struct command command_serve = {
              "        \"environments\": "
              "[\"/home/ann/.../cellwall-python/environment.json\"],\n"
              "        \"tier\": \"full\",\n"
+             "        \"endpoints\": [\"tcp://10.0.0.5:7411\"],\n"
+             "        \"keys\": \"server-key.json\", \"authorised\": \"clients\",\n"
+             "        \"connection_dir\": \"/home/ann/kernels\", \"network\": \"none\",\n"
+             "        \"limits\": {\"memory_bytes\": 536870912},\n"
+             "        \"ceilings\": {\"memory_bytes\": 4294967296, \"run_ms\": 600000},\n"
+             "        \"bounds\": {\"contexts_per_owner\": 64},\n"
              "        \"preload\": {\"python\": [\"numpy\", \"pandas\"]}\n"
              "      }\n"
              "      Each may be left out. \"preload\" says, for each runtime, what its "
@@ -497,6 +768,7 @@ const struct command command_serve = {
              "      folder, for this user alone, with\n"
              "      server.json     who it is; while it runs\n"
              "      contexts.sock   where kernels ask\n"
+             "      agent.sock      where agents' clients connect\n"
              "\n"
              "ENVIRONMENT\n"
              "      CELLWALL_RUNTIMES    folder of the runtimes; see \"cellwall kernel "

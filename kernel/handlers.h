@@ -63,8 +63,13 @@ struct loss {
     struct buffer metadata; /* owned: of the error message */
 };
 
+/* What follows the end of an interpreter, beside its successor. */
+enum loss_outlook { LOSS_GOES_ON, LOSS_ENDS_ALL, LOSS_AT_SHUTDOWN, LOSS_DELETED };
+
+enum loss_outlook loss_outlook_of(const struct kernel *kernel);
+
 /* NEXT_EPOCH: of the interpreter that follows at once; 0: none does. 0 or < 0. */
-int loss_init(struct loss *ret, const struct kernel *kernel,
+int loss_init(struct loss *ret, enum loss_outlook outlook,
               const struct context_reason *reason, uint64_t next_epoch);
 void loss_fini(struct loss *loss);
 
@@ -78,6 +83,8 @@ int loss_publish(struct kernel *kernel, const struct loss *loss,
 /* metadata.c */
 int metadata_append(struct buffer *ret, const struct kernel *kernel,
                     const struct context_outcome *outcome, const char *status);
+
+int metadata_append_reason(struct buffer *ret, const struct context_reason *reason);
 
 /* Appends the metadata of an error message: why the platform, not the code, has ended a
  * run. */

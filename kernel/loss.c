@@ -80,18 +80,28 @@ add_stderr(struct buffer *traceback, const char *text)
     return r;
 }
 
+enum loss_outlook
+loss_outlook_of(const struct kernel *kernel)
+{
+    if (kernel->stopping)
+        return LOSS_AT_SHUTDOWN;
+    return kernel->options->die_with_child ? LOSS_ENDS_ALL : LOSS_GOES_ON;
+}
+
 /* What the person can count on now. */
 static int
-add_outlook(struct buffer *traceback, const struct kernel *kernel,
+add_outlook(struct buffer *traceback, enum loss_outlook outlook,
             const struct context_reason *reason, uint64_t next_epoch)
 {
     CLEANUP(buffer_fini) struct buffer line;
     int r;
 
     buffer_init(&line, LOSS_BYTES_MAX);
-    if (kernel->stopping)
+    if (outlook == LOSS_AT_SHUTDOWN)
         r = buffer_append_text(&line, "The kernel is shutting down.");
-    else if (kernel->options->die_with_child)
+    else if (outlook == LOSS_DELETED)
+        r = buffer_append_text(&line, "Its context is gone.");
+    else if (outlook == LOSS_ENDS_ALL)
         r = buffer_append_text(&line, "The kernel ends with it, as it was told to.");
     else if (next_epoch == 0)
         r = buffer_append_text(&line, "The next cell tries to start it again.");
@@ -109,7 +119,7 @@ add_outlook(struct buffer *traceback, const struct kernel *kernel,
 }
 
 static int
-build(struct loss *loss, const struct kernel *kernel, const struct context_reason *reason,
+build(struct loss *loss, enum loss_outlook outlook, const struct context_reason *reason,
       uint64_t next_epoch)
 {
     CLEANUP(buffer_fini) struct buffer headline;
@@ -131,12 +141,12 @@ build(struct loss *loss, const struct kernel *kernel, const struct context_reaso
     if (r == 0)
         r = add_stderr(&loss->traceback, reason->stderr_tail);
     if (r == 0)
-        r = add_outlook(&loss->traceback, kernel, reason, next_epoch);
+        r = add_outlook(&loss->traceback, outlook, reason, next_epoch);
     return r != 0 ? r : buffer_append_text(&loss->traceback, "]");
 }
 
 int
-loss_init(struct loss *ret, const struct kernel *kernel,
+loss_init(struct loss *ret, enum loss_outlook outlook,
           const struct context_reason *reason, uint64_t next_epoch)
 {
     int r;
@@ -147,7 +157,7 @@ loss_init(struct loss *ret, const struct kernel *kernel,
     buffer_init(&ret->metadata, LOSS_BYTES_MAX);
     r = metadata_append_error(&ret->metadata, reason);
     if (r == 0)
-        r = build(ret, kernel, reason, next_epoch);
+        r = build(ret, outlook, reason, next_epoch);
     return r <= 0 ? r : -EMSGSIZE;
 }
 

@@ -8,8 +8,8 @@
 #include "kernel/kernel.h"
 #include "protocol/text.h"
 
-static int
-append_reason(struct buffer *ret, const struct context_reason *reason)
+int
+metadata_append_reason(struct buffer *ret, const struct context_reason *reason)
 {
     int r = buffer_append_format(ret, "{\"kind\":\"%s\",\"state\":\"%s\"",
                                  context_reason_name(reason->kind),
@@ -39,7 +39,7 @@ metadata_append_error(struct buffer *ret, const struct context_reason *reason)
     int r = buffer_append_text(ret, "{\"cellwall\":{\"reason\":");
 
     if (r == 0)
-        r = append_reason(ret, reason);
+        r = metadata_append_reason(ret, reason);
     return r != 0 ? r : buffer_append_text(ret, "}}");
 }
 
@@ -89,7 +89,7 @@ metadata_append(struct buffer *ret, const struct kernel *kernel,
     if (r == 0 && outcome->reason.kind != CONTEXT_REASON_NONE) {
         r = buffer_append_text(ret, ",\"reason\":");
         if (r == 0)
-            r = append_reason(ret, &outcome->reason);
+            r = metadata_append_reason(ret, &outcome->reason);
     }
     return r != 0 ? r : buffer_append_text(ret, "}}");
 }

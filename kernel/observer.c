@@ -113,7 +113,7 @@ lost(struct kernel *kernel, const struct context_reason *reason, uint64_t next_e
 {
     CLEANUP(loss_fini) struct loss loss;
     bool told = kernel->loss_told;
-    int r = loss_init(&loss, kernel, reason, next_epoch);
+    int r = loss_init(&loss, loss_outlook_of(kernel), reason, next_epoch);
 
     kernel->loss_told = false;
     kernel->input.number = 0;

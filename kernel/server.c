@@ -17,6 +17,7 @@
 
 #define FILE_NAME "server.json"
 #define SOCKET_NAME "contexts.sock"
+#define AGENT_NAME "agent.sock"
 
 /* A path of the kernel's must be the same file for the server. */
 static const char *const namespaces[] = { "mnt", "net", "pid", "user" };
@@ -27,6 +28,7 @@ struct server_seat {
     int folder; /* owned: the lock is on it */
     char file[PATH_MAX];
     char address[PATH_MAX];
+    char endpoint[PATH_MAX + 8];
 };
 
 static int
@@ -70,13 +72,14 @@ clear(const struct server_seat *seat)
 {
     unlinkat(seat->folder, FILE_NAME, 0);
     unlinkat(seat->folder, SOCKET_NAME, 0);
+    unlinkat(seat->folder, AGENT_NAME, 0);
 }
 
 int
 server_sit(struct server_seat **ret, struct error *err)
 {
     struct server_seat *seat = malloc(sizeof *seat);
-    char folder[PATH_MAX];
+    char folder[PATH_MAX], path[PATH_MAX];
     int r;
 
     if (seat == NULL)
@@ -87,6 +90,10 @@ server_sit(struct server_seat **ret, struct error *err)
         r = file_join(seat->file, folder, FILE_NAME, err);
     if (r == 0)
         r = file_join(seat->address, folder, SOCKET_NAME, err);
+    if (r == 0)
+        r = file_join(path, folder, AGENT_NAME, err);
+    if (r == 0)
+        snprintf(seat->endpoint, sizeof seat->endpoint, "ipc://%s", path);
     if (r == 0) {
         seat->folder = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (seat->folder < 0)
@@ -111,29 +118,44 @@ server_seat_address(const struct server_seat *seat)
     return seat->address;
 }
 
-static json_t *
-describe(const struct server_seat *seat, json_t *preload, struct error *err)
+const char *
+server_seat_endpoint(const struct server_seat *seat)
 {
-    json_t *ours = json_object();
+    return seat->endpoint;
+}
+
+static json_t *
+describe(const struct server_seat *seat, const struct server_notice *notice,
+         struct error *err)
+{
+    json_t *ours = json_object(), *endpoints = json_array();
 
     for (size_t i = 0; i < N_ELEMENTS(namespaces); i++) {
         char name[64];
 
         if (name_namespace(namespaces[i], name, sizeof name, err) != 0) {
             json_decref(ours);
+            json_decref(endpoints);
             return NULL;
         }
         json_object_set_new(ours, namespaces[i], json_string(name));
     }
-    return json_pack("{s:s, s:i, s:s, s:o, s:O*}", "version", CELLWALL_VERSION, "pid",
-                     (int)getpid(), "contexts", seat->address, "namespaces", ours,
-                     "preload", preload);
+    for (size_t i = 0; i < notice->endpoint_count; i++)
+        json_array_append_new(endpoints, json_string(notice->endpoints[i]));
+    return json_pack("{s:s, s:i, s:s, s:o, s:O*, s:s*, s:o, s:s, s:s, s:s*}", "version",
+                     CELLWALL_VERSION, "pid", (int)getpid(), "contexts", seat->address,
+                     "namespaces", ours, "preload", notice->preload, "endpoint",
+                     notice->endpoint_count > 0 ? notice->endpoints[0] : NULL,
+                     "endpoints", endpoints, "key", notice->message_key,
+                     "signature_scheme", "hmac-sha256", "server_public_key",
+                     notice->public_key);
 }
 
 int
-server_announce(const struct server_seat *seat, json_t *preload, struct error *err)
+server_announce(const struct server_seat *seat, const struct server_notice *notice,
+                struct error *err)
 {
-    CLEANUP(tree_decrefp) json_t *document = describe(seat, preload, err);
+    CLEANUP(tree_decrefp) json_t *document = describe(seat, notice, err);
     CLEANUP(buffer_fini) struct buffer text;
     int r;
 

@@ -7,6 +7,8 @@
  *     version     string: whose it is must be ours, or it is not asked
  *     pid         integer, for a person
  *     contexts    string: the path of the socket that makes contexts
+ *     endpoint, endpoints, key, signature_scheme, server_public_key
+ *                 for agents' clients: docs/agent-protocol.md
  *     namespaces  object of strings: what it sees the machine through
  *     preload     object of arrays of strings: by a runtime's name, what its zygotes
  * import ahead in place of what runtime.json says
@@ -33,11 +35,23 @@ enum {
  * SERVER_E_FAILED, also when another server holds it. */
 int server_sit(struct server_seat **ret, struct error *err);
 
-/* Where the server is to listen. Borrowed. */
+/* Where the server is to listen for kernels, and for agents (an address of ZeroMQ's).
+ * Borrowed. */
 const char *server_seat_address(const struct server_seat *seat);
+const char *server_seat_endpoint(const struct server_seat *seat);
 
-/* Writes server.json. PRELOAD: NULL, or as above. SERVER_E_FAILED, < 0. */
-int server_announce(const struct server_seat *seat, json_t *preload, struct error *err);
+/* What clients are told beside where contexts are made. Borrowed. */
+struct server_notice {
+    json_t *preload; /* NULL, or as above */
+    const char *const *endpoints;
+    size_t endpoint_count;
+    const char *message_key;
+    const char *public_key; /* NULL: no CURVE */
+};
+
+/* Writes server.json. SERVER_E_FAILED, < 0. */
+int server_announce(const struct server_seat *seat, const struct server_notice *notice,
+                    struct error *err);
 
 /* Removes server.json and the socket. NULL is allowed. */
 void server_rise(struct server_seat *seat);

@@ -63,12 +63,71 @@ take_environments(struct settings *settings, json_t *value, struct error *err)
 }
 
 static int
-take_python(struct settings *settings, json_t *value, struct error *err)
+take_text(const char **ret, const json_t *value, struct error *err)
 {
     if (!is_text(value))
         return error_set(err, SETTINGS_E_INVALID, "must be a string");
-    settings->python = json_string_value(value);
+    *ret = json_string_value(value);
     return 0;
+}
+
+static int
+take_python(struct settings *settings, json_t *value, struct error *err)
+{
+    return take_text(&settings->python, value, err);
+}
+
+static int
+take_endpoints(struct settings *settings, json_t *value, struct error *err)
+{
+    return take_list(&settings->endpoints, value, err);
+}
+
+static int
+take_keys(struct settings *settings, json_t *value, struct error *err)
+{
+    return take_text(&settings->keys, value, err);
+}
+
+static int
+take_authorised(struct settings *settings, json_t *value, struct error *err)
+{
+    return take_text(&settings->authorised, value, err);
+}
+
+static int
+take_connection_dir(struct settings *settings, json_t *value, struct error *err)
+{
+    return take_text(&settings->connection_dir, value, err);
+}
+
+static int
+take_network(struct settings *settings, json_t *value, struct error *err)
+{
+    const char *network = json_string_value(value);
+
+    if (network == NULL || (strcmp(network, "none") != 0 && strcmp(network, "host") != 0))
+        return error_set(err, SETTINGS_E_INVALID, "must be \"none\" or \"host\"");
+    settings->bounds.network_host = strcmp(network, "host") == 0;
+    return 0;
+}
+
+static int
+take_limits(struct settings *settings, json_t *value, struct error *err)
+{
+    return bounds_take_limits(&settings->bounds.defaults, value, NULL, NULL, err);
+}
+
+static int
+take_ceilings(struct settings *settings, json_t *value, struct error *err)
+{
+    return bounds_take_limits(&settings->bounds.ceilings, value, NULL, NULL, err);
+}
+
+static int
+take_bounds(struct settings *settings, json_t *value, struct error *err)
+{
+    return bounds_take(&settings->bounds, value, err);
 }
 
 static int
@@ -113,6 +172,10 @@ static const struct member {
     { "reserve", take_reserve },           { "runtimes", take_runtimes },
     { "environments", take_environments }, { "python", take_python },
     { "preload", take_preload },           { "tier", take_tier },
+    { "endpoints", take_endpoints },       { "keys", take_keys },
+    { "authorised", take_authorised },     { "connection_dir", take_connection_dir },
+    { "network", take_network },           { "limits", take_limits },
+    { "ceilings", take_ceilings },         { "bounds", take_bounds },
 };
 
 static int
@@ -133,6 +196,7 @@ void
 settings_init(struct settings *settings)
 {
     *settings = (struct settings){ .reserve = SETTINGS_RESERVE, .tier = "full" };
+    bounds_init(&settings->bounds);
 }
 
 void

@@ -7,6 +7,14 @@
  *     python         string: the interpreter for those that need one
  *     environments   array of strings: files of install-kernelspec
  *     tier           "full" or "nested": the weakest sandbox that will do
+ *     endpoints      array of strings: addresses of the agent endpoint, ipc:// or tcp://
+ *     keys           string: the server's key file, see "cellwall keygen"
+ *     authorised     string: the file of the keys that may come in over tcp
+ *     connection_dir string: where connection files of Jupyter endpoints are put
+ *     network        "none" or "host": what contexts may have
+ *     limits         object: of contexts that do not say, as in the agent protocol
+ *     ceilings       object: what they may ask for
+ *     bounds         object: see kernel/agent/bounds.c
  *     preload        object of arrays of strings: by a runtime's name, what its zygotes
  *                    import ahead in place of what runtime.json says
  *
@@ -17,6 +25,7 @@
 
 #include <jansson.h>
 
+#include "kernel/agent/bounds.h"
 #include "kernel/options.h"
 
 #define SETTINGS_BYTES_MAX ((size_t)256 * 1024)
@@ -32,6 +41,9 @@ struct settings {
     struct option_list runtimes, environments;
     const char *python; /* or NULL */
     const char *tier;
+    struct option_list endpoints;
+    const char *keys, *authorised, *connection_dir; /* or NULL */
+    struct agent_bounds bounds;
     json_t *preload; /* borrowed, or NULL */
     json_t *document; /* owned, or NULL */
 };

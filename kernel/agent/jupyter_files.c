@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A Jupyter server reads every file of the folder that it watches, whatever its name, so
- * no temporary file may ever stand there. */
+/* A Jupyter server looks into the folder that it watches now and then. It reads every
+ * file there, whatever its name, so no temporary file may ever stand there; and it takes
+ * a file by a name that it knows for the same kernel as before, so no name may come
+ * again. */
 #include "kernel/agent/jupyter_files.h"
 
 #include <dirent.h>
@@ -89,31 +91,26 @@ make_harmless(char ret[JUPYTER_FILES_NAME_BYTES_MAX + 1], const char *name)
 
 int
 jupyter_files_write(char ret[PATH_MAX], const char *folder, const char *name,
-                    struct slice data, struct error *err)
+                    const char *chance, struct slice data, struct error *err)
 {
-    char path[PATH_MAX], safe[JUPYTER_FILES_NAME_BYTES_MAX + 1], number[16] = "";
-    char file[sizeof PREFIX + sizeof safe + sizeof number + sizeof SUFFIX];
+    char path[PATH_MAX], safe[JUPYTER_FILES_NAME_BYTES_MAX + 1];
+    CLEANUP(freep) char *file = NULL;
     int r = file_make_directories(folder, 0700, err);
 
     if (r != 0)
         return JUPYTER_FILES_E_FAILED;
     make_harmless(safe, name);
-    for (int i = 1; i <= JUPYTER_FILES_TRIES_MAX; i++) {
-        if (i > 1)
-            snprintf(number, sizeof number, "-%d", i);
-        snprintf(file, sizeof file, PREFIX "%s%s" SUFFIX, safe, number);
-        if (file_join(path, folder, file, err) != 0)
-            return JUPYTER_FILES_E_FAILED;
-        r = create(path, data);
-        if (r == 0) {
-            memcpy(ret, path, sizeof path);
-            return 0;
-        }
-        if (r != -EEXIST)
-            break;
+    if (asprintf(&file, PREFIX "%s-%s" SUFFIX, safe, chance) < 0)
+        return -ENOMEM;
+    if (file_join(path, folder, file, err) != 0)
+        return JUPYTER_FILES_E_FAILED;
+    r = create(path, data);
+    if (r < 0) {
+        errno = -r;
+        return fail(err, "create", path);
     }
-    errno = -r;
-    return fail(err, "create", path);
+    memcpy(ret, path, sizeof path);
+    return 0;
 }
 
 /* PATH is a connection file of a kernel with sockets in FOLDER. */

@@ -11,7 +11,6 @@
 #include "protocol/buffer.h"
 
 #define JUPYTER_FILES_NAME_BYTES_MAX 64 /* of a context's name in a file's name */
-#define JUPYTER_FILES_TRIES_MAX 100 /* other names when there is such a file */
 
 enum { JUPYTER_FILES_E_FAILED = 1 }; /* see ERR, which names the file */
 
@@ -21,12 +20,12 @@ struct error;
  * JUPYTER_FILES_E_FAILED. */
 int jupyter_files_folder(char ret[PATH_MAX], struct error *err);
 
-/* Writes DATA to kernel-cellwall-NAME.json in FOLDER (made if need be), with mode 0600;
- * characters of NAME that a file's name had better not have become "_". Never replaces a
- * file: NAME gets a number then. Readers that look while it is written find no JSON. 0 or
- * JUPYTER_FILES_E_FAILED. */
+/* Writes DATA to kernel-cellwall-NAME-CHANCE.json in FOLDER (made if need be), with mode
+ * 0600; characters of NAME that a file's name had better not have become "_". CHANCE:
+ * never the same again. Never replaces a file; readers that look while it is written find
+ * no JSON. 0, JUPYTER_FILES_E_FAILED, -ENOMEM. */
 int jupyter_files_write(char ret[PATH_MAX], const char *folder, const char *name,
-                        struct slice data, struct error *err);
+                        const char *chance, struct slice data, struct error *err);
 
 /* Removes what a server that was killed has left: sockets, and connection files that name
  * them, in jupyter_files_folder and in CONNECTION_DIR (may be NULL). Only for the one

@@ -28,7 +28,7 @@ describe(const struct kernel *kernel, uint64_t next_epoch,
     CLEANUP(loss_fini) struct loss loss;
     struct buffer out;
 
-    assert_int_equal(loss_init(&loss, kernel, reason, next_epoch), 0);
+    assert_int_equal(loss_init(&loss, loss_outlook_of(kernel), reason, next_epoch), 0);
     buffer_init(&out, 1 << 20);
     assert_int_equal(buffer_append_text(&out, "{"), 0);
     assert_int_equal(loss_append(&loss, &out), 0);

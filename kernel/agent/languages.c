@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/agent/languages.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "contexts/runtime.h"
+#include "kernel/probe.h"
+
+int
+languages_add(struct languages *languages, struct runtime *runtime,
+              struct environment *environment)
+{
+    if (languages->count == LANGUAGES_MAX) {
+        environment_destroy(environment);
+        runtime_destroy(runtime);
+        return -ENOSPC;
+    }
+    languages->items[languages->count++] = (struct language){ runtime, environment };
+    return 0;
+}
+
+void
+languages_fini(struct languages *languages)
+{
+    while (languages->count > 0) {
+        struct language *language = &languages->items[--languages->count];
+
+        environment_destroy(language->environment);
+        runtime_destroy(language->runtime);
+    }
+}
+
+const struct language *
+languages_find(const struct languages *languages, const char *language,
+               const char *runtime)
+{
+    for (size_t i = 0; i < languages->count; i++) {
+        const struct language *item = &languages->items[i];
+
+        if ((language == NULL || strcmp(item->runtime->language, language) == 0) &&
+            (runtime == NULL || strcmp(item->runtime->name, runtime) == 0))
+            return item;
+    }
+    return NULL;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/cli/console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+
+#define PIECE_BYTES 4096 /* PIPE_BUF: so much never blocks when there is room */
+
+static const int fds[] = { [SCREEN_OUT] = STDOUT_FILENO, [SCREEN_ERR] = STDERR_FILENO };
+
+static int
+fail_write(struct console *console, int failure)
+{
+    console->failure = failure;
+    return console->stop;
+}
+
+/* Until the stream takes something, or a signal ends it all. */
+static int
+wait_writable(struct console *console, int fd)
+{
+    for (;;) {
+        struct pollfd items[] = { { .fd = fd, .events = POLLOUT },
+                                  { .fd = console->signals, .events = POLLIN } };
+        int r;
+
+        if (console->on_signal == NULL)
+            items[1].fd = -1;
+        if (poll(items, N_ELEMENTS(items), -1) < 0) {
+            if (errno != EINTR)
+                return -errno;
+            continue;
+        }
+        if (items[1].revents != 0) {
+            r = console_take_signal(console);
+            if (r != 0)
+                return r;
+        }
+        if (items[0].revents != 0)
+            return 0;
+    }
+}
+
+static int
+on_write(enum screen_stream stream, struct slice text, void *arg)
+{
+    struct console *console = arg;
+
+    while (text.length > 0) {
+        int r = wait_writable(console, fds[stream]);
+        ssize_t n;
+
+        if (r != 0)
+            return r;
+        n = write(fds[stream], text.data,
+                  text.length > PIECE_BYTES ? PIECE_BYTES : text.length);
+        if (n < 0 && (errno == EINTR || errno == EAGAIN))
+            continue;
+        if (n < 0 && stream == SCREEN_ERR)
+            return 0; /* what has no reader need not be said */
+        if (n < 0)
+            return fail_write(console, errno);
+        text.data += n;
+        text.length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int
+open_signals(struct console *console, struct error *err)
+{
+    static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < N_ELEMENTS(wanted); i++)
+        sigaddset(&set, wanted[i]);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return error_errno(err, "sigprocmask");
+    console->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return console->signals < 0 ? error_errno(err, "signalfd") : 0;
+}
+
+static bool
+is_set(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value != NULL && value[0] != '\0';
+}
+
+int
+console_init(struct console *console, int stop, struct error *err)
+{
+    const char *term = getenv("TERM");
+    struct screen_options options = {
+        .is_terminal = { isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1 },
+        .can_move = term != NULL && strcmp(term, "dumb") != 0,
+        .colours = !is_set("NO_COLOR"),
+        .write = on_write,
+        .arg = console,
+    };
+
+    *console = (struct console){ .signals = -1, .stop = stop };
+    screen_init(&console->screen, &options);
+    console_resize(console);
+    ask_init(&console->ask, STDIN_FILENO);
+    return open_signals(console, err);
+}
+
+void
+console_fini(struct console *console)
+{
+    ask_fini(&console->ask);
+    screen_fini(&console->screen);
+    close_fdp(&console->signals);
+}
+
+int
+console_take_signal(struct console *console)
+{
+    struct signalfd_siginfo info;
+
+    if (read(console->signals, &info, sizeof info) != sizeof info ||
+        console->on_signal == NULL)
+        return 0;
+    return console->on_signal((int)info.ssi_signo, console->arg);
+}
+
+void
+console_resize(struct console *console)
+{
+    const struct screen_options *options = &console->screen.options;
+    struct winsize size = { 0 };
+
+    if ((options->is_terminal[SCREEN_OUT] || options->is_terminal[SCREEN_ERR]) &&
+        ioctl(fds[options->is_terminal[SCREEN_OUT] ? SCREEN_OUT : SCREEN_ERR], TIOCGWINSZ,
+              &size) == 0 &&
+        size.ws_col > 0 && size.ws_row > 0)
+        screen_resize(&console->screen, size.ws_col, size.ws_row);
+    else
+        screen_resize(&console->screen, 80, 24);
+}
