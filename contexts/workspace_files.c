@@ -73,14 +73,29 @@ shown(const struct workspace_path *path)
     return path->text[0] == '\0' ? "the workspace" : path->text;
 }
 
+static bool
+is_our_own(int r)
+{
+    static const int failures[] = { ENOMEM, EMFILE, ENFILE, EBADF, EFAULT, ENOSYS };
+
+    for (size_t i = 0; i < N_ELEMENTS(failures); i++)
+        if (failures[i] == -r)
+            return true;
+    return false;
+}
+
 int
 workspace_files_result(int r, const struct workspace_path *path, struct error *err)
 {
-    for (size_t i = 0; r < 0 && i < N_ELEMENTS(answers); i++)
+    int result = is_our_own(r) ? r : WORKSPACE_FILES_E_DENIED;
+
+    if (r >= 0)
+        return r;
+    for (size_t i = 0; i < N_ELEMENTS(answers); i++)
         if (answers[i].error == -r)
             return error_set(err, answers[i].result, "%.300s: %s", shown(path),
                              answers[i].sentence);
-    return r < 0 ? error_set(err, r, "%.300s: %s", shown(path), strerror(-r)) : r;
+    return error_set(err, result, "%.300s: %s", shown(path), strerror(-r));
 }
 
 static int
@@ -152,12 +167,15 @@ workspace_path_init(struct workspace_path *ret, struct slice from, struct error 
     return 0;
 }
 
-/* EAGAIN is also what the kernel says when somebody renames while it looks. */
+/* EAGAIN is also what the kernel says when somebody renames while it looks. O_PATH takes
+ * few other flags; a link that ought to be a directory is told as a link. */
 int
 workspace_files_open(int at, const char *path, int flags, mode_t mode)
 {
+    int always = O_CLOEXEC | ((flags & O_DIRECTORY) != 0 ? 0 : O_NOFOLLOW);
     const struct open_how how = {
-        .flags = (uint64_t)(flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+        .flags = (uint64_t)(flags | always |
+                            ((flags & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY)),
         .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
                    RESOLVE_NO_XDEV,
@@ -172,7 +190,6 @@ workspace_files_open(int at, const char *path, int flags, mode_t mode)
     return fd < 0 ? -errno : fd;
 }
 
-/* O_PATH takes no other flags than these. */
 static int
 open_directory(int at, const char *path)
 {

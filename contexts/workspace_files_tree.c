@@ -248,6 +248,8 @@ open_to_empty(int parent, const char *name)
 static int
 move_up(struct removal *removal, int parent, const char *name)
 {
+    CLEANUP(close_fdp) int unlocked = open_to_empty(parent, name);
+
     for (int i = 0; i < NAMES_MAX; i++) {
         char fresh[32];
 
