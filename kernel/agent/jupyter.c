@@ -199,8 +199,9 @@ write_file(struct jupyter *jupyter, const char *folder, struct error *err)
     buffer_init(&text, CONNECTION_BYTES_MAX);
     r = connection_append(&jupyter->connection, &text);
     if (r == 0)
-        r = jupyter_files_write(jupyter->file, folder, jupyter->name, buffer_slice(&text),
-                                err);
+        r = jupyter_files_write(jupyter->file, folder, jupyter->name,
+                                strrchr(jupyter->connection.ip, '/') + 1,
+                                buffer_slice(&text), err);
     if (text.data != NULL)
         sodium_memzero(text.data, text.length);
     return r > 0 ? JUPYTER_E_FAILED : r;
