@@ -32,8 +32,7 @@ use_default(struct agent *agent, struct call *call, struct refusal *no)
     };
 
     if (wish.language == NULL)
-        return refusal_set(no, REFUSAL_LANGUAGE_NOT_FOUND,
-                           "there is no runtime for \"%.64s\"", name);
+        return languages_refuse(agent->options->languages, name, no);
     for (struct agent_context *context = call->owner->contexts; context != NULL;
          context = context->next) {
         if (context->is_default && !context->deleted &&

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "contexts/runtime.h"
+#include "kernel/agent/refusal.h"
 #include "kernel/probe.h"
 
 int
@@ -43,4 +44,16 @@ languages_find(const struct languages *languages, const char *language,
             return item;
     }
     return NULL;
+}
+
+int
+languages_refuse(const struct languages *languages, const char *name, struct refusal *no)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < languages->count; i++)
+        json_array_append_new(names, json_string(languages->items[i].runtime->language));
+    refusal_set(no, REFUSAL_LANGUAGE_NOT_FOUND, "there is no runtime for \"%.64s\"",
+                name);
+    return refusal_detail(no, "languages", names);
 }

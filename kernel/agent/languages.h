@@ -9,6 +9,7 @@
 
 struct environment;
 struct error;
+struct refusal;
 struct runtime;
 
 #define LANGUAGES_MAX 64
@@ -28,6 +29,10 @@ struct languages {
 int languages_add(struct languages *languages, struct runtime *runtime,
                   struct environment *environment);
 void languages_fini(struct languages *languages);
+
+/* Refuses a request: there is none; names those there are. AGENT_E_REFUSED. */
+int languages_refuse(const struct languages *languages, const char *name,
+                     struct refusal *no);
 
 /* LANGUAGE or RUNTIME, or both; NULL: any. NULL: there is none. */
 const struct language *languages_find(const struct languages *languages,

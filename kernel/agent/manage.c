@@ -98,9 +98,8 @@ find_language(const struct agent *agent, const char *language, const char *runti
     *ret = languages_find(agent->options->languages, language, runtime);
     if (*ret != NULL)
         return 0;
-    refusal_set(no, REFUSAL_LANGUAGE_NOT_FOUND, "there is no runtime for \"%.64s\"",
-                language != NULL ? language : runtime);
-    return refusal_detail(no, "languages", list_languages(agent->options->languages));
+    return languages_refuse(agent->options->languages,
+                            language != NULL ? language : runtime, no);
 }
 
 static int
