@@ -50,8 +50,8 @@ struct jupyter_options {
     struct context_limits limits;
 };
 
-/* Binds the sockets, writes kernel-cellwall-NAME.json (never over another file) and lets
- * the loop wake up for it. On success the caller owns *ret. 0, JUPYTER_E_FAILED, < 0. */
+/* Binds the sockets, writes kernel-cellwall-NAME-CHANCE.json and lets the loop wake up
+ * for it. On success the caller owns *ret. 0, JUPYTER_E_FAILED, < 0. */
 int jupyter_open(struct jupyter **ret, const struct jupyter_options *options,
                  struct error *err);
 

@@ -33,7 +33,7 @@ Message = dict[str, Any]
 class Lab:
     """A running server."""
 
-    def __init__(self, folder: Path, runtime: Path) -> None:
+    def __init__(self, folder: Path, runtime: Path, **options: str) -> None:
         self.token = uuid.uuid4().hex
         self.folder = folder
         self.log = folder.parent / "lab.log"
@@ -45,6 +45,7 @@ class Lab:
             "LabApp.user_settings_dir": str(folder.parent / "settings"),
             "LabApp.workspaces_dir": str(folder.parent / "workspaces"),
             "LabApp.news_url": "",
+            **{f"ServerApp.{name}": value for name, value in options.items()},
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
