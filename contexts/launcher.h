@@ -35,8 +35,9 @@
     (LAUNCHER_ID_BYTES + LAUNCHER_RESULT_BYTES + ERROR_TEXT_BYTES)
 #define LAUNCHER_ANSWER_FDS_MAX (1 + CGROUP_HIERARCHIES_MAX)
 #define LAUNCHER_WORKSPACE_TAG UINT32_C(0x4b525743) /* "CWRK" */
-#define LAUNCHER_WORKSPACE_BYTES (LAUNCHER_ID_BYTES + 4 + 8 + 8) /* no spec is so short  \
-                                                                  */
+#define LAUNCHER_WORKSPACE_BYTES                                                         \
+    (LAUNCHER_ID_BYTES + 4 + 8 + 8) /* no spec is so short                               \
+                                     */
 #define LAUNCHER_WORKSPACE_FDS 2
 #define LAUNCHER_SHELLS 2 /* made ahead */
 #define LAUNCHER_LINGER_S 1 /* longest wait for children after the end */

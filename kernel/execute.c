@@ -188,7 +188,8 @@ int
 execute_tell_loss(struct kernel *kernel, const struct parent *parent,
                   const struct context_outcome *outcome, struct loss *ret)
 {
-    int r = loss_init(ret, loss_outlook_of(kernel), &outcome->reason, context_epoch(kernel->context) + 1);
+    int r = loss_init(ret, loss_outlook_of(kernel), &outcome->reason,
+                      context_epoch(kernel->context) + 1);
 
     if (r == 0)
         r = comm_close_all(kernel);

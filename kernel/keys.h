@@ -8,8 +8,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define KEYS_NAME_BYTES 64 /* with the NUL: of an authorised key: letters, digits, ._-   \
-                            */
+#define KEYS_NAME_BYTES                                                                  \
+    64 /* with the NUL: of an authorised key: letters, digits, ._-                       \
+        */
 #define KEYS_TEXT_BYTES 41 /* a key in Z85, with the NUL */
 #define KEYS_BINARY_BYTES 32
 #define KEYS_MESSAGE_BYTES 65 /* the key of messages in hexadecimal, with the NUL */

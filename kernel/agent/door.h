@@ -23,8 +23,9 @@
 #define DOOR_ADDRESS_BYTES 256 /* with the NUL */
 #define DOOR_OWNER_BYTES 96 /* with the NUL */
 #define DOOR_IDENTITY_BYTES_MIN 16 /* of an identity that a client chose */
-#define DOOR_FRAME_BYTES_MAX ((32 * 1024 + 64) * 1024) /* beyond, the client is cut off  \
-                                                        */
+#define DOOR_FRAME_BYTES_MAX                                                             \
+    ((32 * 1024 + 64) * 1024) /* beyond, the client is cut off                           \
+                               */
 #define DOOR_MESSAGE_BYTES_MAX ((size_t)64 * 1024 * 1024) /* all frames together */
 
 enum {
