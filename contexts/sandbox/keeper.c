@@ -384,6 +384,7 @@ start(struct keeper *keeper, struct error *err)
     r = pid < 0 ? -errno : 0;
     close(ends[1]);
     keeper->socket = ends[0];
+    keeper->pid = pid > 0 ? (int)pid : 0;
     if (r == 0)
         r = hear(keeper, &none, err);
     if (r < 0)

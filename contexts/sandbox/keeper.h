@@ -18,6 +18,7 @@ struct error;
 /* Plain data. */
 struct keeper {
     int socket; /* owned; -1: there is none */
+    int pid; /* its process, a child to be reaped; 0: none was started */
 };
 
 #define KEEPER_NONE { .socket = -1 }

@@ -107,11 +107,46 @@ box_has_groups(void)
     return groups.count > 0;
 }
 
+static struct keeper *given_keeper;
+
+void
+box_given_init(struct box_given *ret, uint64_t bytes, uint64_t inodes)
+{
+    const struct keeper_wish wish = { BOX_GIVEN_NUMBER, bytes, inodes };
+    struct error err = { 0 };
+
+    ret->keeper = (struct keeper)KEEPER_NONE;
+    if (keeper_make(&ret->keeper, &wish, &ret->workspace, &err) != 0)
+        fail_msg("%s", err.text);
+    given_keeper = &ret->keeper;
+}
+
+void
+box_given_fini(struct box_given *given)
+{
+    given_keeper = NULL;
+    close(given->workspace.folder);
+    close(given->workspace.lease);
+    keeper_fini(&given->keeper);
+    assert_int_equal(waitpid(given->keeper.pid, NULL, 0), given->keeper.pid);
+}
+
+static int
+show_given(const struct sandbox_spec *spec, int *ret, struct error *err)
+{
+    uint64_t number = sandbox_spec_workspace(spec);
+
+    return number == 0 || given_keeper == NULL
+               ? 0
+               : keeper_show(given_keeper, number, ret, err);
+}
+
 /* As the launcher does it: with a zygote by a shell that was made ahead. */
 static int
 spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
       const struct sandbox_zygote *zygote, struct sandbox_child *ret, struct error *err)
 {
+    CLEANUP(close_fdp) int given = -1;
     struct sandbox_shell shell;
     bool ahead = zygote != NULL && spec->network == SANDBOX_NETWORK_NONE;
     bool is_owner = getpid() == groups_owner; /* its forks would use the same names */
@@ -119,13 +154,17 @@ spawn(const struct sandbox_spec *spec, const int fds[SANDBOX_FD_COUNT],
 
     if (spec->tier == SANDBOX_TIER_NESTED)
         return sandbox_nested_spawn(spec, fds, is_owner ? &groups : NULL, ret, err);
-    r = sandbox_shell_create(&shell, spec->role, spec->network, zygote,
-                             is_owner ? &groups : NULL, err);
+    r = show_given(spec, &given, err);
+    if (r == 0)
+        r = sandbox_shell_create(&shell, spec->role, spec->network, zygote,
+                                 is_owner ? &groups : NULL, err);
     if (r == 0 && ahead)
         r = sandbox_shell_mount(&shell, spec, err);
-    if (r == 0)
-        r = sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
-    return r;
+    if (r != 0)
+        return r;
+    shell.given = given;
+    given = -1;
+    return sandbox_shell_use(&shell, spec, fds, zygote, ret, err);
 }
 
 void

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "contexts/sandbox/control.h"
+#include "contexts/sandbox/keeper.h"
 #include "contexts/sandbox/sandbox.h"
 #include "contexts/sandbox/spec.h"
 #include "protocol/buffer.h"
@@ -31,6 +32,17 @@ struct box_spec {
 void box_spec_init(struct box_spec *box, const char *workspace, const char *const *argv);
 void box_spec_mount(struct box_spec *box, struct sandbox_mount mount);
 void box_spec_fini(struct box_spec *box);
+
+/* A workspace, for the SANDBOX_MOUNT_GIVEN of the boxes that start while it is there. */
+struct box_given {
+    struct keeper keeper;
+    struct keeper_workspace workspace;
+};
+
+#define BOX_GIVEN_NUMBER 7
+
+void box_given_init(struct box_given *ret, uint64_t bytes, uint64_t inodes);
+void box_given_fini(struct box_given *given); /* its keeper is gone then */
 
 struct box {
     int pidfd; /* init's */

@@ -28,7 +28,15 @@
 
 /* BETWEEN: those who go to the zygote's sandbox for the spawner. FORKED: who makes a
  * runner in a zygote, and the runner; their calls pass by the zygote's program. */
-enum role { ROLE_NONE, ROLE_SPAWNER, ROLE_BETWEEN, ROLE_INIT, ROLE_RUNNER, ROLE_FORKED };
+enum role {
+    ROLE_NONE,
+    ROLE_SPAWNER,
+    ROLE_BETWEEN,
+    ROLE_INIT,
+    ROLE_RUNNER,
+    ROLE_FORKED,
+    ROLE_KEEPER
+};
 
 /* What shall fail: the call number WANTED of the process in ROLE. */
 static struct {
@@ -52,6 +60,8 @@ own_role(void)
 
     if (pid == plan.spawner)
         return ROLE_SPAWNER;
+    if (plan.role == ROLE_KEEPER)
+        return ROLE_KEEPER;
     if (pid == 1)
         return ROLE_INIT;
     return box_uses_zygote() ? ROLE_BETWEEN : ROLE_RUNNER;
@@ -80,6 +90,8 @@ struct fixture {
     char mounts[MOUNTS_TEXT_BYTES];
     size_t mounts_length;
     int descriptors;
+    int children; /* the keeper, and the zygote */
+    struct box_given given;
 };
 
 static size_t
@@ -104,6 +116,23 @@ count_descriptors(void)
     return count;
 }
 
+/* Zombies included. */
+static int
+count_children(void)
+{
+    char path[64];
+    FILE *file;
+    int count = 0, pid;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+    file = fopen(path, "re");
+    assert_non_null(file);
+    while (fscanf(file, "%d", &pid) == 1)
+        count++;
+    fclose(file);
+    return count;
+}
+
 static int
 setup(void **state)
 {
@@ -123,11 +152,16 @@ setup(void **state)
         { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/share" },
         { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/local" },
         { .kind = SANDBOX_MOUNT_MASK, .target = "/usr/bin/env" },
+        { .kind = SANDBOX_MOUNT_GIVEN, .target = "/given", .number = BOX_GIVEN_NUMBER },
     };
     for (size_t i = 0; i < N_ELEMENTS(mounts); i++)
         box_spec_mount(&fixture.spec, mounts[i]);
+    fixture.spec.spec.directory = "/given/a/b";
+    fixture.spec.spec.make_directory = true;
+    box_given_init(&fixture.given, 65536, 16);
     fixture.mounts_length = read_mounts(fixture.mounts);
     fixture.descriptors = count_descriptors();
+    fixture.children = count_children();
     plan.spawner = getpid();
     *state = &fixture;
     return 0;
@@ -139,6 +173,7 @@ teardown(void **state)
     struct fixture *f = *state;
 
     plan.role = ROLE_NONE;
+    box_given_fini(&f->given);
     box_spec_fini(&f->spec);
     box_remove_workspace(f->workspace);
     return 0;
@@ -154,15 +189,18 @@ assert_nothing_left(struct fixture *f)
     snprintf(canary, sizeof canary, "%s/canary", f->workspace);
     if (access(canary, F_OK) == 0)
         fail_msg("user code ran though %s failed", failed_call);
-    if (box_uses_zygote()) {
-        assert_int_equal(waitpid(-1, NULL, WNOHANG), 0); /* no child but the zygote */
-    } else {
-        assert_int_equal(waitpid(-1, NULL, 0), -1); /* no child */
-        assert_int_equal(errno, ECHILD);
-    }
+    assert_int_equal(count_children(), f->children);
     assert_int_equal(length, f->mounts_length);
     assert_memory_equal(now, f->mounts, length);
     assert_int_equal(count_descriptors(), f->descriptors);
+}
+
+/* What a runner has made, so that the next one makes as many calls. */
+static void
+remove_directory(const struct fixture *f)
+{
+    unlinkat(f->given.workspace.folder, "a/b", AT_REMOVEDIR);
+    unlinkat(f->given.workspace.folder, "a", AT_REMOVEDIR);
 }
 
 /* True when a call was made to fail; false when there are fewer than WANTED. */
@@ -172,6 +210,7 @@ try_failure(struct fixture *f, enum role role, int wanted)
     struct control_report report = { 0 };
     struct box box;
 
+    remove_directory(f);
     plan.role = role;
     plan.wanted = wanted;
     plan.counting = ROLE_NONE;
@@ -270,8 +309,60 @@ test_failures_of_a_zygotes_sandbox_are_closed(void **state)
     struct fixture *f = *state;
 
     f->spec.spec.role = SANDBOX_ROLE_ZYGOTE;
+    f->spec.spec.mount_count--; /* it has no workspace */
+    f->spec.spec.directory = "/box";
     fail_each_call(f, ROLE_INIT, 120);
     fail_each_call(f, ROLE_RUNNER, 50);
+}
+
+/* In ROLE a keeper is made, a workspace in it, and a mount of that. */
+static bool
+try_keeper(enum role role, int wanted)
+{
+    const struct keeper_wish wish = { 1, 65536, 16 };
+    struct keeper_workspace workspace = { -1, -1 };
+    struct keeper keeper = KEEPER_NONE;
+    struct error err = { 0 };
+    int tree = -1, r;
+    bool has_failed;
+
+    plan.role = role;
+    plan.wanted = wanted;
+    plan.counting = ROLE_NONE;
+    failed_call[0] = '\0';
+    r = keeper_make(&keeper, &wish, &workspace, &err);
+    if (r == 0)
+        r = keeper_show(&keeper, wish.number, &tree, &err);
+    has_failed = failed_call[0] != '\0'; /* later, when it lets go, nobody asks */
+    plan.role = ROLE_NONE;
+    close_fdp(&workspace.folder);
+    close_fdp(&workspace.lease);
+    close_fdp(&tree);
+    keeper_fini(&keeper);
+    if (keeper.pid > 0)
+        assert_int_equal(waitpid(keeper.pid, NULL, 0), keeper.pid);
+    if (!has_failed) {
+        assert_int_equal(r, 0);
+        return false;
+    }
+    if (r != -EPERM)
+        fail_msg("%s failed and was let pass", failed_call);
+    assert_true(err.text[0] != '\0');
+    return true;
+}
+
+static void
+test_failures_of_a_keeper_are_closed(void **state)
+{
+    struct fixture *f = *state;
+    int wanted = 1;
+
+    for (; try_keeper(ROLE_KEEPER, wanted); wanted++)
+        assert_nothing_left(f);
+    assert_true(wanted > (box_is_user() ? 30 : 24));
+    assert_true(try_keeper(ROLE_SPAWNER, 1));
+    assert_nothing_left(f);
+    assert_false(try_keeper(ROLE_SPAWNER, 2));
 }
 
 static void
@@ -355,6 +446,7 @@ main(int argc, char **argv)
         TEST(test_failures_of_init_are_closed),
         TEST(test_failures_of_the_runner_are_closed),
         TEST(test_failures_of_a_zygotes_sandbox_are_closed),
+        TEST(test_failures_of_a_keeper_are_closed),
         TEST(test_without_a_sound_seccomp_program_nothing_runs),
     };
     const struct CMUnitTest by_zygote[] = {

@@ -256,6 +256,116 @@ test_workspace_may_lie_where_only_its_owner_can_go(void **state)
 }
 
 static void
+mount_given(struct fixture *f)
+{
+    box_spec_mount(&f->box, (struct sandbox_mount){ .kind = SANDBOX_MOUNT_GIVEN,
+                                                    .target = "/given/here",
+                                                    .number = BOX_GIVEN_NUMBER });
+}
+
+static void
+test_a_given_mount_outlives_its_sandboxes_and_keeps_owners(void **state)
+{
+    static const char *const touch[] = { "/probe", "touch", "/given/here/new", NULL };
+    static const char *const owner[] = { "/probe", "owner", "/given/here",
+                                         "/given/here/new", NULL };
+    struct fixture *f = *state;
+    int inside = box_is_user() ? (int)getuid() : 1000;
+    struct box_given given;
+    char line[64];
+    struct stat st;
+
+    box_given_init(&given, 65536, 16);
+    mount_given(f);
+    run(f, touch);
+    assert_int_equal(fstatat(given.workspace.folder, "new", &st, AT_SYMLINK_NOFOLLOW), 0);
+    assert_int_equal(st.st_uid, getuid());
+    assert_int_equal(st.st_gid, getgid());
+    run(f, owner);
+    snprintf(line, sizeof line, "/given/here %d %d 755", inside, inside);
+    assert_line(f, line);
+    snprintf(line, sizeof line, "/given/here/new %d %d 600", inside, inside);
+    assert_line(f, line);
+    box_given_fini(&given);
+}
+
+static void
+test_a_given_mount_is_bounded_over_all_its_sandboxes(void **state)
+{
+    static const char *const first[] = { "/probe", "fill", "/given/here/first", NULL };
+    static const char *const second[] = { "/probe", "fill", "/given/here/second", NULL };
+    static const char *const files[] = { "/probe", "files", "/given/here", NULL };
+    struct fixture *f = *state;
+    struct box_given given;
+
+    box_given_init(&given, 65536, 16);
+    mount_given(f);
+    run(f, first);
+    assert_line(f, "ENOSPC 65536");
+    run(f, second);
+    assert_line(f, "ENOSPC 0");
+    run(f, files);
+    assert_line(f, "ENOSPC 13"); /* the workspace itself is one of the 16 */
+    assert_int_equal(unlinkat(given.workspace.folder, "first", 0), 0);
+    f->output.length = 0;
+    run(f, second);
+    assert_line(f, "ENOSPC 65536");
+    box_given_fini(&given);
+}
+
+static void
+test_a_given_mount_that_was_not_given_fails_by_name(void **state)
+{
+    struct fixture *f = *state;
+
+    mount_given(f);
+    assert_fails(f, "mount /given/here", EBADF);
+}
+
+static void
+test_the_working_directory_is_made_by_the_runner(void **state)
+{
+    static const char *const argv[] = { "/probe", "owner", ".", "/given/here/a", NULL };
+    struct fixture *f = *state;
+    int inside = box_is_user() ? (int)getuid() : 1000;
+    struct box_given given;
+    char line[64];
+
+    box_given_init(&given, 65536, 16);
+    mount_given(f);
+    f->box.spec.directory = "/given/here/a/b";
+    assert_fails(f, "directory /given/here/a/b", ENOENT);
+    f->box.spec.make_directory = true;
+    run(f, argv);
+    snprintf(line, sizeof line, "/given/here/a %d %d 755", inside, inside);
+    assert_line(f, line);
+    f->box.spec.directory = "/usr/not/there";
+    assert_fails(f, "directory /usr/not/there", EROFS);
+    box_given_fini(&given);
+}
+
+/* What was open while the runner was confined is in /proc. */
+static void
+test_the_way_to_the_working_directory_is_no_magic_link(void **state)
+{
+    static const char *const links[] = { "/proc/self/fd/3", "/proc/self/fd/10",
+                                         "/proc/self/root", "/proc/self/cwd" };
+    struct fixture *f = *state;
+    struct box_given given;
+
+    box_given_init(&given, 65536, 16);
+    mount_given(f);
+    f->box.spec.directory = "/given/here/a/b";
+    f->box.spec.make_directory = true;
+    for (size_t i = 0; i < N_ELEMENTS(links); i++) {
+        assert_int_equal(symlinkat(links[i], given.workspace.folder, "a"), 0);
+        assert_fails(f, "directory /given/here/a/b", ELOOP);
+        assert_int_equal(unlinkat(given.workspace.folder, "a", 0), 0);
+    }
+    box_given_fini(&given);
+}
+
+static void
 test_read_only_source_cannot_be_written(void **state)
 {
     static const char *const argv[] = { "/probe", "fill", "/read-only/file", NULL };
@@ -371,6 +481,11 @@ main(int argc, char **argv)
         TEST(test_shared_memory_can_have_another_size),
         TEST(test_workspace_files_keep_their_owner),
         TEST(test_workspace_may_lie_where_only_its_owner_can_go),
+        TEST(test_a_given_mount_outlives_its_sandboxes_and_keeps_owners),
+        TEST(test_a_given_mount_is_bounded_over_all_its_sandboxes),
+        TEST(test_a_given_mount_that_was_not_given_fails_by_name),
+        TEST(test_the_working_directory_is_made_by_the_runner),
+        TEST(test_the_way_to_the_working_directory_is_no_magic_link),
         TEST(test_read_only_source_cannot_be_written),
         TEST(test_links_in_the_workspace_do_not_lead_outside),
         TEST(test_a_link_is_no_source),
