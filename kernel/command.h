@@ -39,6 +39,7 @@ extern const struct command command_kernel;
 extern const struct command command_serve;
 extern const struct command command_install_kernelspec;
 extern const struct command command_doctor;
+extern const struct command command_keygen;
 extern const struct command command_run;
 extern const struct command command_context;
 extern const struct command command_inside; /* what doctor runs in a sandbox */

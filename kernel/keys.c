@@ -14,12 +14,12 @@
 #include <zmq.h>
 
 #include "kernel/authorised.h"
+#include "kernel/key_file.h"
 #include "kernel/log.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/tree.h"
 
-#define CHUNK_BYTES 4096
 #define SETTLED_NS                                                                       \
     INT64_C(100000000) /* longer than the clock of any file system stands */
 
@@ -89,46 +89,7 @@ is_settled(const struct stamp *stamp)
     return llabs(age_ns) > SETTLED_NS;
 }
 
-/* FORBIDDEN: mode bits that it must not have. */
-static int
-check_file(const char *path, const struct stat *st, mode_t forbidden, struct error *err)
-{
-    if (!S_ISREG(st->st_mode))
-        return error_set(err, KEYS_E_INVALID, "%s is not a regular file", path);
-    if (st->st_uid != geteuid() && st->st_uid != 0)
-        return error_set(err, KEYS_E_INVALID,
-                         "%s belongs to another user (%u): anybody's keys could be in it",
-                         path, (unsigned)st->st_uid);
-    if ((st->st_mode & forbidden) != 0)
-        return error_set(err, KEYS_E_INVALID, "%s is open to other users: chmod %s %s",
-                         path, (forbidden & 044) != 0 ? "600" : "go-w", path);
-    return 0;
-}
-
-static int
-read_all(int fd, const char *path, struct buffer *ret, struct error *err)
-{
-    for (;;) {
-        char chunk[CHUNK_BYTES];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        int r;
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_set(err, KEYS_E_INVALID, "cannot read %s: %s", path,
-                             strerror(errno));
-        r = n == 0 ? 0 : buffer_append(ret, chunk, (size_t)n);
-        sodium_memzero(chunk, sizeof chunk);
-        if (r == BUFFER_E_FULL)
-            return error_set(err, KEYS_E_INVALID, "%s: larger than %zu bytes", path,
-                             ret->limit);
-        if (r < 0 || n == 0)
-            return r;
-    }
-}
-
-/* RET_STAMP is set as soon as there is a file. */
+/* RET_STAMP is set as soon as there is a file. FORBIDDEN: mode bits. */
 static int
 read_file(const char *path, mode_t forbidden, struct buffer *ret, struct stamp *ret_stamp,
           struct error *err)
@@ -140,11 +101,12 @@ read_file(const char *path, mode_t forbidden, struct buffer *ret, struct stamp *
     if (fd < 0)
         return error_set(err, KEYS_E_INVALID, "cannot open %s: %s", path,
                          strerror(errno));
-    if (fstat(fd, &st) < 0)
-        return error_errno(err, "fstat %s", path);
-    *ret_stamp = stamp_of(&st);
-    r = check_file(path, &st, forbidden, err);
-    return r != 0 ? r : read_all(fd, path, ret, err);
+    r = key_file_check(fd, path, forbidden, &st, err);
+    if (r >= 0)
+        *ret_stamp = stamp_of(&st);
+    if (r == 0)
+        r = key_file_read(fd, path, ret, err);
+    return r > 0 ? KEYS_E_INVALID : r;
 }
 
 /* Copies the string MEMBER, of exactly SIZE - 1 characters. */

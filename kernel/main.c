@@ -8,7 +8,8 @@
 
 static const struct command *const commands[] = {
     &command_kernel, &command_serve,  &command_install_kernelspec,
-    &command_doctor, &command_inside, &command_run,
+    &command_doctor, &command_keygen, &command_inside,
+    &command_run,
 };
 
 static void
