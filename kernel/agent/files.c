@@ -159,8 +159,23 @@ request_read_file(struct agent *agent, struct call *call, struct refusal *no)
     return reply_bytes(agent, call, reply, buffer_slice(&bytes));
 }
 
+/* What a path of the client's is below the workspace, without slashes at its ends. */
+static struct slice
+below_workspace(struct slice path)
+{
+    size_t length = strlen(WORKSPACE_PATH);
+
+    if (path.length >= length && memcmp(path.data, WORKSPACE_PATH, length) == 0)
+        path = (struct slice){ path.data + length, path.length - length };
+    while (path.length > 0 && path.data[0] == '/')
+        path = (struct slice){ path.data + 1, path.length - 1 };
+    while (path.length > 0 && path.data[path.length - 1] == '/')
+        path.length--;
+    return path;
+}
+
 static json_t *
-describe_entry(const struct workspace_entry *entry)
+describe_entry(const struct workspace_entry *entry, struct slice folder)
 {
     static const char *const types[] = { [WORKSPACE_FILE_REGULAR] = "file",
                                          [WORKSPACE_FILE_DIRECTORY] = "directory",
@@ -169,8 +184,10 @@ describe_entry(const struct workspace_entry *entry)
     CLEANUP(buffer_fini) struct buffer path;
     json_t *name;
 
-    buffer_init(&path, 4 * WORKSPACE_FILES_PATH_BYTES_MAX);
-    if (text_append_utf8(&path, entry->path, strlen(entry->path)) != 0)
+    buffer_init(&path, 8 * WORKSPACE_FILES_PATH_BYTES_MAX);
+    if (text_append_utf8(&path, folder.data, folder.length) != 0 ||
+        (folder.length > 0 && buffer_append_text(&path, "/") != 0) ||
+        text_append_utf8(&path, entry->path, strlen(entry->path)) != 0)
         return NULL;
     name = json_stringn((const char *)path.data, path.length);
     return json_pack("{s:o, s:s, s:I, s:I, s:i}", "path", name, "type",
@@ -197,7 +214,8 @@ request_list_files(struct agent *agent, struct call *call, struct refusal *no)
         return refuse_file(r, &err, no);
     list = json_array();
     for (size_t i = 0; i < listing.count; i++)
-        json_array_append_new(list, describe_entry(&listing.entries[i]));
+        json_array_append_new(
+            list, describe_entry(&listing.entries[i], below_workspace(wish.path)));
     reply = json_pack("{s:s, s:o, s:b}", "status", "ok", "entries", list, "truncated",
                       listing.truncated);
     workspace_listing_fini(&listing);

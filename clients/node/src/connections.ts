@@ -65,6 +65,7 @@ export class Connections {
   }
 
   async #connect(): Promise<Connection> {
+    if (this.#closed) throw new ClientClosedError("the client was closed");
     const address = await this.#find();
     if (this.#closed) throw new ClientClosedError("the client was closed");
     const connection = new Connection(address, this.#silenceMs);
