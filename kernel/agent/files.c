@@ -167,7 +167,9 @@ below_workspace(struct slice path)
 
     if (path.length >= length && memcmp(path.data, WORKSPACE_PATH, length) == 0)
         path = (struct slice){ path.data + length, path.length - length };
-    while (path.length > 0 && path.data[0] == '/')
+    while (path.length > 0 &&
+           (path.data[0] == '/' ||
+            (path.data[0] == '.' && (path.length == 1 || path.data[1] == '/'))))
         path = (struct slice){ path.data + 1, path.length - 1 };
     while (path.length > 0 && path.data[path.length - 1] == '/')
         path.length--;
