@@ -18,6 +18,7 @@
 #include "contexts/loop.h"
 #include "contexts/processes.h"
 #include "contexts/profile.h"
+#include "contexts/workspace.h"
 #include "protocol/cleanup.h"
 
 #define WATCHDOG_S 60
@@ -117,6 +118,17 @@ nursery_teardown(void **state)
     free(n);
     alarm(0);
     return 0;
+}
+
+void
+nursery_use_workspace(struct nursery *n, const struct workspace *workspace)
+{
+    n->mounts[n->spec.mount_count++] =
+        (struct sandbox_mount){ .kind = SANDBOX_MOUNT_GIVEN,
+                                .target = "/work",
+                                .number = workspace_number(workspace) };
+    n->spec.directory = "/work/made";
+    n->spec.make_directory = true;
 }
 
 void
@@ -237,7 +249,8 @@ kid_end(struct kid *kid)
     kid->child = (struct spawner_child)SPAWNER_CHILD_NONE;
 }
 
-/* The launcher's own, and what it has ready for sandboxes that nobody has asked for. */
+/* The launcher's own, its keeper's, and what it has ready for sandboxes that nobody has
+ * asked for. */
 static bool
 is_launcher(int pid)
 {
@@ -251,7 +264,8 @@ is_launcher(int pid)
     if (fgets(name, sizeof name, file) == NULL)
         name[0] = '\0';
     fclose(file);
-    return name[0] == '\0' || strcmp(name, "cellwall-launch\n") == 0;
+    return name[0] == '\0' || strcmp(name, "cellwall-launch\n") == 0 ||
+           strcmp(name, "cellwall-keeper\n") == 0;
 }
 
 size_t

@@ -17,6 +17,8 @@
 
 #define NURSERY_PID_EXEC 2 /* of a runner, inside */
 #define NURSERY_PID_FORK 3 /* who forked it was there before */
+struct workspace;
+
 #define NURSERY_TEXT_BYTES 16384
 #define NURSERY_MOUNTS_MAX 8
 
@@ -37,6 +39,9 @@ struct nursery {
  * and no fd is left. */
 int nursery_setup(void **state);
 int nursery_teardown(void **state);
+
+/* The spec's directory becomes one in WORKSPACE, to be made. */
+void nursery_use_workspace(struct nursery *n, const struct workspace *workspace);
 
 /* How the zygote behaves; see zygote.c. */
 void nursery_set_zygote(struct nursery *n, const char *behaviour, const char *argument);

@@ -25,6 +25,7 @@
 #include "contexts/remote.h"
 #include "contexts/sandbox/passing.h"
 #include "contexts/wish.h"
+#include "contexts/workspace.h"
 #include "tests/contexts/nursery.h"
 
 #define CROWD 24
@@ -368,6 +369,24 @@ test_specs_must_have_their_roles(void **state)
     close(fd);
 }
 
+/* Theirs would be somebody else's. */
+static void
+test_a_client_cannot_name_a_workspace_of_the_servers(void **state)
+{
+    static const struct workspace_limits limits = { 65536, 16 };
+    struct fixture *f = *state;
+    struct workspace *workspace;
+    int fd = dial(f);
+
+    assert_int_equal(
+        workspace_create(&workspace, f->n->spawner, &limits, NULL, NULL, NULL), 0);
+    nursery_use_workspace(f->n, workspace);
+    send_part(f, fd, 1, SIZE_MAX, SIZE_MAX);
+    expect_refusal(f, fd, 1, SPAWNER_E_SPEC);
+    close(fd);
+    workspace_destroy(workspace);
+}
+
 static void
 test_who_leaves_takes_what_was_asked_for_along(void **state)
 {
@@ -508,6 +527,7 @@ main(void)
         TEST(test_a_request_with_fds_ends_its_connection),
         TEST(test_a_spec_that_is_none_is_refused_and_the_connection_stays),
         TEST(test_specs_must_have_their_roles),
+        TEST(test_a_client_cannot_name_a_workspace_of_the_servers),
         TEST(test_who_leaves_takes_what_was_asked_for_along),
         TEST(test_who_floods_without_reading_is_alone_with_it),
         TEST(test_connections_are_bounded),

@@ -562,6 +562,61 @@ expect_refusal(const struct bare *bare, char mark)
     assert_int_equal(passing.fd_count, 0);
 }
 
+/* The packet that asks for a workspace. */
+static void
+send_workspace(const struct bare *bare, char mark, uint32_t tag, uint64_t bytes,
+               uint64_t inodes)
+{
+    uint8_t packet[LAUNCHER_WORKSPACE_BYTES] = { (uint8_t)mark };
+
+    for (int i = 0; i < 4; i++)
+        packet[LAUNCHER_ID_BYTES + i] = (uint8_t)(tag >> 8 * i);
+    for (int i = 0; i < 8; i++) {
+        packet[LAUNCHER_ID_BYTES + 4 + i] = (uint8_t)(bytes >> 8 * i);
+        packet[LAUNCHER_ID_BYTES + 12 + i] = (uint8_t)(inodes >> 8 * i);
+    }
+    send_packet(bare, packet, sizeof packet, 0);
+}
+
+static void
+expect_workspace(const struct bare *bare, char mark, struct passing *ret)
+{
+    uint8_t data[LAUNCHER_ANSWER_BYTES_MAX];
+
+    assert_int_equal(passing_receive(bare->socket, data, sizeof data, 0, ret), 0);
+    assert_int_equal(data[0], mark);
+    assert_int_equal(data[LAUNCHER_ID_BYTES], 0);
+    assert_int_equal(ret->fd_count, LAUNCHER_WORKSPACE_FDS);
+}
+
+static void
+test_packets_that_ask_for_workspaces_get_them(void **state)
+{
+    struct bare *bare = *state;
+    struct passing first, second;
+
+    send_workspace(bare, 'a', LAUNCHER_WORKSPACE_TAG, 0, 10);
+    expect_refusal(bare, 'a');
+    send_workspace(bare, 'b', LAUNCHER_WORKSPACE_TAG, 65536, 0);
+    expect_refusal(bare, 'b');
+    send_workspace(bare, 'c', LAUNCHER_WORKSPACE_TAG + 1, 65536, 10);
+    expect_refusal(bare, 'c');
+    send_workspace(bare, '\0', LAUNCHER_WORKSPACE_TAG, 65536, 10);
+    expect_refusal(bare, '\0');
+    assert_int_equal(count_fds(bare->pid), BARE_FDS);
+    send_workspace(bare, 'd', LAUNCHER_WORKSPACE_TAG, 65536, 10);
+    expect_workspace(bare, 'd', &first);
+    send_workspace(bare, 'd', LAUNCHER_WORKSPACE_TAG, 65536, 10);
+    expect_refusal(bare, 'd'); /* there is one of this number */
+    send_workspace(bare, 'e', LAUNCHER_WORKSPACE_TAG, 65536, 10);
+    expect_workspace(bare, 'e', &second);
+    send_packet(bare, "f-------x", 9, 0);
+    expect_refusal(bare, 'f');
+    assert_int_equal(count_fds(bare->pid), BARE_FDS + 1); /* to the keeper */
+    passing_fini(&first);
+    passing_fini(&second);
+}
+
 static void
 test_packets_that_are_no_requests_do_not_end_the_launcher(void **state)
 {
@@ -605,6 +660,7 @@ main(void)
         TEST(test_requests_have_a_bound),
         TEST(test_destroy_ends_even_a_launcher_that_does_not_answer),
         TEST(test_many_children_leave_no_process_and_no_fd),
+        TEST_BARE(test_packets_that_ask_for_workspaces_get_them),
         TEST_BARE(test_packets_that_are_no_requests_do_not_end_the_launcher),
     };
     struct rlimit limit;

@@ -21,6 +21,7 @@
 
 #include "contexts/loop.h"
 #include "contexts/processes.h"
+#include "contexts/workspace.h"
 #include "tests/contexts/nursery.h"
 
 #define ZYGOTE_PROCESSES 2 /* its init and itself */
@@ -172,6 +173,38 @@ test_a_spare_is_given_away_without_the_launcher(void **state)
     assert_int_equal(kid_start(&second, n, n->spawner), NURSERY_PID_FORK);
     kid_end(&first);
     kid_end(&second);
+}
+
+/* As a fork of the zygote; but it has no spare, and what was made ahead shows nothing of
+ * a workspace. */
+static void
+test_a_child_with_a_workspace_is_forked_and_not_kept_ready(void **state)
+{
+    static const struct workspace_limits limits = { 65536, 16 };
+    struct nursery *n = *state;
+    struct workspace *workspaces[2];
+    struct kid kids[2];
+
+    use_zygotes(n, 2);
+    prepare(n);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(
+            workspace_create(&workspaces[i], n->spawner, &limits, NULL, NULL, NULL), 0);
+    nursery_use_workspace(n, workspaces[0]);
+    assert_int_equal(kid_start(&kids[0], n, n->spawner), NURSERY_PID_FORK);
+    n->spec.mount_count--;
+    nursery_use_workspace(n, workspaces[1]);
+    assert_int_equal(kid_start(&kids[1], n, n->spawner), NURSERY_PID_FORK);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(faccessat(workspace_folder(workspaces[i]), "made", F_OK, 0), 0);
+    n->spec.mount_count--;
+    n->spec.directory = "/box";
+    spawner_prepare(n->spawner, &n->wish); /* the first one that is made ahead */
+    nursery_wait_processes(n, n->spawner, ZYGOTE_PROCESSES + 4 * CHILD_PROCESSES);
+    for (int i = 0; i < 2; i++) {
+        kid_end(&kids[i]);
+        workspace_destroy(workspaces[i]);
+    }
 }
 
 static void
@@ -433,6 +466,7 @@ main(void)
         TEST(test_a_cancelled_child_ends_and_nobody_is_told),
         TEST(test_the_reserve_is_filled_for_what_was_wanted_before),
         TEST(test_a_spare_is_given_away_without_the_launcher),
+        TEST(test_a_child_with_a_workspace_is_forked_and_not_kept_ready),
         TEST(test_a_cancelled_spare_ends),
         TEST(test_a_spare_of_a_folder_that_was_replaced_is_not_given_away),
         TEST(test_a_zygote_that_dies_takes_no_child_along_and_is_started_again),

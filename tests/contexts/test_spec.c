@@ -32,6 +32,7 @@ static const struct sandbox_mount mounts[] = {
     { .kind = SANDBOX_MOUNT_FILE, .target = "/etc/empty", .source = "" },
     { .kind = SANDBOX_MOUNT_BIND_RW, .target = "/home/me", .source = "/home/me" },
     { .kind = SANDBOX_MOUNT_MASK, .target = "/home/me/.ssh" },
+    { .kind = SANDBOX_MOUNT_GIVEN, .target = "/workspace", .number = UINT64_C(1) << 40 },
 };
 static const struct sock_filter program[3] = { { .code = 6, .k = 0x7fff0000 } };
 
@@ -42,6 +43,7 @@ valid_spec(void)
         .argv = argv,
         .env = env,
         .directory = "/home/me",
+        .make_directory = true,
         .hostname = "cellwall",
         .network = SANDBOX_NETWORK_HOST,
         .limits = { .processes = 100,
@@ -80,6 +82,7 @@ assert_same(const struct sandbox_spec *a, const struct sandbox_spec *b)
     assert_same_strings(a->argv, b->argv);
     assert_same_strings(a->env, b->env);
     assert_string_equal(a->directory, b->directory);
+    assert_int_equal(a->make_directory, b->make_directory);
     assert_string_equal(a->hostname, b->hostname);
     assert_int_equal(a->network, b->network);
     assert_memory_equal(&a->limits, &b->limits, sizeof a->limits);
@@ -92,6 +95,7 @@ assert_same(const struct sandbox_spec *a, const struct sandbox_spec *b)
         assert_true(a->mounts[i].bytes == b->mounts[i].bytes);
         assert_true(a->mounts[i].inodes == b->mounts[i].inodes);
         assert_int_equal(a->mounts[i].mode, b->mounts[i].mode);
+        assert_true(a->mounts[i].number == b->mounts[i].number);
     }
     assert_int_equal(a->seccomp.length, b->seccomp.length);
     assert_memory_equal(a->seccomp.data, b->seccomp.data, a->seccomp.length);
@@ -312,6 +316,8 @@ test_mounts_out_of_bounds_are_refused(void **state)
           .bytes = 1,
           .inodes = 1,
           .mode = 010000 },
+        { .kind = SANDBOX_MOUNT_GIVEN, .target = "/a" },
+        { .kind = SANDBOX_MOUNT_GIVEN, .target = "a", .number = 1 },
     };
     struct sandbox_spec spec = valid_spec();
 
@@ -323,6 +329,30 @@ test_mounts_out_of_bounds_are_refused(void **state)
         spec.mounts = &wrong[i];
         assert_refused(&spec);
     }
+}
+
+static void
+test_a_workspace_is_for_one_mount_of_a_full_runner(void **state)
+{
+    const struct sandbox_mount given = { .kind = SANDBOX_MOUNT_GIVEN,
+                                         .target = "/a",
+                                         .number = 5 };
+    const struct sandbox_mount two[] = { given, given };
+    struct sandbox_spec spec = valid_spec();
+
+    (void)state;
+    assert_true(sandbox_spec_workspace(&spec) == UINT64_C(1) << 40);
+    spec.tier = SANDBOX_TIER_NESTED;
+    assert_refused(&spec);
+    spec.tier = SANDBOX_TIER_FULL;
+    spec.role = SANDBOX_ROLE_ZYGOTE;
+    assert_refused(&spec);
+    spec.role = SANDBOX_ROLE_RUNNER;
+    spec.mounts = two;
+    spec.mount_count = 2;
+    assert_refused(&spec);
+    spec.mount_count = 0;
+    assert_int_equal(sandbox_spec_workspace(&spec), 0);
 }
 
 static void
@@ -405,6 +435,7 @@ main(void)
         cmocka_unit_test(test_a_program_must_be_a_plain_absolute_path),
         cmocka_unit_test(test_variables_must_have_a_name),
         cmocka_unit_test(test_mounts_out_of_bounds_are_refused),
+        cmocka_unit_test(test_a_workspace_is_for_one_mount_of_a_full_runner),
         cmocka_unit_test(test_a_spec_without_a_program_of_rules_is_refused),
         cmocka_unit_test(test_limits_network_and_host_name_are_checked),
         cmocka_unit_test(test_too_many_strings_mounts_or_bytes_are_refused),
