@@ -37,6 +37,7 @@ struct run {
     struct console *console; /* borrowed */
     struct render *render; /* owned */
     json_t *context; /* owned: the handle */
+    json_t *error; /* owned: what failed, until it is known who ended the run */
     char execution[EXECUTION_BYTES]; /* "": there is none yet */
     int64_t seq; /* of its last event */
     bool idle; /* its last event has come */
@@ -267,9 +268,13 @@ on_event(const char *type, const json_t *content, const json_t *metadata, void *
     if (run->options->json)
         return 0;
     console_resize(run->console);
-    if (strcmp(type, "error") == 0 && is_exit(content))
+    if (strcmp(type, "error") != 0)
+        return render_event(run->render, type, content);
+    if (is_exit(content))
         return on_exit_of_program(run, content);
-    return render_event(run->render, type, content);
+    json_decref(run->error);
+    run->error = json_incref((json_t *)content);
+    return 0;
 }
 
 int
@@ -355,6 +360,26 @@ tell_reason(struct run *run, const json_t *reply)
              : state != NULL && strcmp(state, "kept") == 0 ? "; variables are kept"
                                                            : "; variables are lost");
     say(run, line);
+}
+
+/* Of an interpreter that is lost its last words alone: the headline is the reason's, and
+ * advice for a notebook is none here. */
+static int
+show_error(struct run *run, const json_t *reply)
+{
+    const char *state =
+        json_string_value(json_object_get(json_object_get(reply, "reason"), "state"));
+    json_t *lines = json_object_get(run->error, "traceback");
+    size_t count = json_array_size(lines);
+
+    if (run->error == NULL)
+        return 0;
+    if (state != NULL && strcmp(state, "lost") == 0 && count >= 2) {
+        json_array_remove(lines, count - 1);
+        json_array_remove(lines, 0);
+        json_object_del(run->error, "ename");
+    }
+    return render_event(run->render, "error", run->error);
 }
 
 /* What was left out of the reply; the screen has had all that was streamed. */
@@ -462,6 +487,8 @@ show_outcome(struct run *run, const json_t *reply)
     if (run->options->json)
         r = print_reply(run, reply);
     else
+        r = show_error(run, reply);
+    if (r == 0 && !run->options->json)
         r = render_finish(run->render);
     if (r == 0)
         r = screen_finish(&run->console->screen);
@@ -583,6 +610,7 @@ run_code(struct client *client, struct console *console,
     client_watch(client, NULL, 0);
     render_destroy(run.render);
     json_decref(run.context);
+    json_decref(run.error);
     close_fdp(&run.timer);
     return status;
 }
