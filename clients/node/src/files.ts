@@ -99,8 +99,10 @@ export class Files {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.read(path));
   }
 
-  async list(path = ".", options: { recursive?: boolean } = {}): Promise<FileList> {
-    const content = { path, recursive: options.recursive ?? false };
+  /** Of the whole workspace, or of a directory in it. */
+  async list(path?: string, options: { recursive?: boolean } = {}): Promise<FileList> {
+    const recursive = options.recursive ?? false;
+    const content = path === undefined ? { recursive } : { path, recursive };
     const reply = await this.#ask("list_files_request", content);
     return {
       entries: read.objectsIn(reply.content, "entries").map(fileInfoOf),
