@@ -80,7 +80,7 @@ set_curve(struct client *client, const struct client_server *server, struct erro
 static int
 set_monitor(struct client *client)
 {
-    const int events = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
                        ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
                        ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
 
@@ -338,6 +338,12 @@ on_monitor(struct client *client, struct error *err)
         return 0;
     (void)zmq_recv(client->monitor, address, sizeof address, ZMQ_DONTWAIT);
     memcpy(&kind, event, sizeof kind);
+    /* ZeroMQ would connect again, but as somebody whom nothing is sent to. */
+    if (kind == ZMQ_EVENT_DISCONNECTED)
+        return error_set(err, CLIENT_E_LOST,
+                         "the connection to the server at %s has ended, and the server "
+                         "perhaps, too",
+                         client->endpoint);
     if (kind == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         return error_set(err, CLIENT_E_FAILED,
                          "the server at %s does not know your key: have it added to its "
@@ -375,12 +381,13 @@ turn(struct client *client, struct call *call, int timeout_ms, bool *ret_heard,
         if (items[i].revents != 0)
             r = watches[i - 2]->fn(watches[i - 2]->arg);
     }
-    if (r == 0 && (items[1].revents & ZMQ_POLLIN) != 0)
-        r = on_monitor(client, err);
     if (r == 0 && (items[0].revents & ZMQ_POLLIN) != 0 && receive(client) == 0) {
         *ret_heard = true;
-        r = on_message(client, call);
+        return on_message(client, call);
     }
+    /* Only when all that has come was taken. */
+    if (r == 0 && (items[1].revents & ZMQ_POLLIN) != 0)
+        r = on_monitor(client, err);
     return r;
 }
 

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/cli/advice.h"
 #include "kernel/cli/console.h"
 #include "kernel/cli/render.h"
 #include "kernel/client.h"
@@ -63,12 +64,8 @@ now_ms(void)
 static void
 say(struct run *run, const char *text)
 {
-    CLEANUP(buffer_fini) struct buffer line;
-
-    buffer_init(&line, LOG_LINE_BYTES * 4);
     (void)screen_hide_status(&run->console->screen);
-    if (printable_append_line(&line, text) == 0 && buffer_append(&line, "", 1) == 0)
-        log_line("run: %s", (char *)line.data);
+    advice_tell("run", text);
 }
 
 static int

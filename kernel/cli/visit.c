@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kernel/cli/advice.h"
 #include "kernel/cli/connect.h"
 #include "kernel/cli/run.h"
 #include "kernel/cli/table.h"
 #include "kernel/command.h"
-#include "kernel/log.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/tree.h"
@@ -33,16 +33,13 @@ on_signals_readable(void *arg)
 int
 visit_fail(struct visit *visit, int status, const char *format, ...)
 {
-    CLEANUP(buffer_fini) struct buffer line;
     char text[2 * ERROR_TEXT_BYTES];
     va_list ap;
 
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    buffer_init(&line, 4 * sizeof text);
-    if (printable_append_line(&line, text) == 0 && buffer_append(&line, "", 1) == 0)
-        log_line("%s: %s", visit->name, (char *)line.data);
+    advice_tell(visit->name, text);
     visit->status = status;
     return VISIT_E_FAILED;
 }
