@@ -55,8 +55,7 @@ def served(node: dict[str, str]) -> Iterator[dict[str, str]]:
             "CELLWALL_SERVER": str(server.file),
             "CELLWALL_PROGRAM": str(BINARY),
             # A server that a client starts looks its Python up there.
-            "PATH": f"{node['PATH']}{os.pathsep}{bin_folder}",
-            "VIRTUAL_ENV": str(bin_folder.parent),
+            "PATH": f"{bin_folder}{os.pathsep}{node['PATH']}",
         }
 
 
