@@ -429,7 +429,7 @@ workspace_files_make_directory(int folder, struct slice text, bool make_parents,
 {
     CLEANUP(close_fdp) int parent = -1;
     CLEANUP(close_fdp) int there = -1;
-    struct workspace_path path;
+    struct workspace_path path = { .name = NULL };
     int r = workspace_path_init(&path, text, err);
 
     if (r != 0)

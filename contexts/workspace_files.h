@@ -83,12 +83,12 @@ int workspace_files_write(int folder, const struct workspace_write *wish,
 /* Appends to RET (owned by the caller) what the file has from OFFSET on, LENGTH bytes at
  * most: fewer at its end. LENGTH beyond READ_BYTES_MAX or RET's limit is TOO_LARGE.
  * *RET_FILE (may be NULL): the file as it was opened, its whole size. */
-int workspace_files_read(int folder, struct slice path, uint64_t offset, uint64_t length,
+int workspace_files_read(int folder, struct slice text, uint64_t offset, uint64_t length,
                          struct buffer *ret, struct workspace_file *ret_file,
                          struct error *err);
 
 /* What is at PATH; links are told of, not followed. */
-int workspace_files_look(int folder, struct slice path, struct workspace_file *ret,
+int workspace_files_look(int folder, struct slice text, struct workspace_file *ret,
                          struct error *err);
 
 struct workspace_entry {
@@ -116,12 +116,12 @@ void workspace_listing_fini(struct workspace_listing *listing);
 /* Removes a file, a link (itself), anything but a directory; a directory if it is empty,
  * or, RECURSIVE, with all that is in it. Not the folder itself. UNFINISHED: removed in
  * part. */
-int workspace_files_remove(int folder, struct slice path, bool recursive,
+int workspace_files_remove(int folder, struct slice text, bool recursive,
                            struct error *err);
 
 /* Mode 0755, less the umask. EXISTS when there is something already; with MAKE_PARENTS a
  * directory that is there will do. */
-int workspace_files_make_directory(int folder, struct slice path, bool make_parents,
+int workspace_files_make_directory(int folder, struct slice text, bool make_parents,
                                    struct error *err);
 
 #endif

@@ -124,7 +124,7 @@ static int
 make_content(json_t *content, const struct arguments *arguments, struct error *err)
 {
     CLEANUP(buffer_fini) struct buffer text;
-    json_int_t timeout_ms;
+    json_int_t timeout_ms = 0;
     int r;
 
     buffer_init(&text, SOURCE_BYTES_MAX);

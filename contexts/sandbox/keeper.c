@@ -436,7 +436,7 @@ int
 keeper_show(struct keeper *keeper, uint64_t number, int *ret, struct error *err)
 {
     const struct order order = { .word = KEEPER_SHOW, .wish = { .number = number } };
-    struct passing passing;
+    struct passing passing = { .fds = { -1 } };
     int r;
 
     if (keeper->socket < 0)

@@ -52,7 +52,7 @@ struct door_options {
 
 /* Binds all. Sockets of ipc files are for this user alone, and only its processes come
  * in (root's too, when it is root's server). On success the caller owns *ret. */
-int door_create(struct door **ret, struct loop *loop, const struct door_options *options,
+int door_create(struct door **ret, struct loop *loop, const struct door_options *wanted,
                 struct error *err);
 void door_destroy(struct door *door); /* NULL is allowed; removes the ipc files */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/agent/events.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ events_create(struct events **ret, size_t bytes_max)
 static struct event *
 at(const struct events *events, size_t index)
 {
+    assert(index < events->count && events->count <= events->capacity);
     return events->ring[(events->first + index) % events->capacity];
 }
 

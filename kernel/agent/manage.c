@@ -270,7 +270,7 @@ request_restart_context(struct agent *agent, struct call *call, struct refusal *
         r = run_cancel(context->queue->next, &aborted, false);
     if (r == 0)
         r = pending_add(context, call, PENDING_RESTART, &pending);
-    if (r < 0)
+    if (r != 0)
         return r;
     pending->epoch = context_epoch(context->context) + 1;
     agent_context_touch(context);

@@ -77,6 +77,7 @@ table_append(const struct table *table, struct buffer *ret)
     size_t widths[TABLE_COLUMNS_MAX];
     int r = 0;
 
+    assert(table->columns > 0);
     for (size_t i = 0; i < table->columns; i++)
         widths[i] = width_of(table, i);
     for (size_t i = 0; r == 0 && i < table->count; i++) {
