@@ -19,7 +19,6 @@ import cellwall
 from cellwall._wire import Message, Wire
 
 KEY = "secret"
-TIMEOUT_MS = 30_000
 
 
 class Peer:
@@ -65,7 +64,7 @@ class Peer:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(end, zmq.POLLIN)
         try:
-            while end not in dict(poller.poll(TIMEOUT_MS)):
+            while end not in dict(poller.poll()):
                 self._identity, *frames = self._socket.recv_multipart()
                 self._header = json.loads(frames[2])
                 message = self.wire.parse(frames)

@@ -144,7 +144,7 @@ def test_malformed_event_is_a_protocol_error(connect: Connect, kind: str) -> Non
 
     _, client = connect(script)
     with pytest.raises(cellwall.ProtocolError):
-        client.run_code("c")
+        client.stream("c").finish()
 
 
 @pytest.mark.parametrize(

@@ -24,10 +24,10 @@ class Bench:
         self.core = Core(Wire(b"k"), SILENCE)
         self.told: dict[str, list[Item]] = {}
 
-    def call(self, kind: str, now: float = 0.0) -> Call:
+    def call(self, kind: str, now: float = 0.0, **options: bool) -> Call:
         id, frames = self.wire.build(kind, {})
         items = self.told.setdefault(id, [])
-        call = Call(kind, id, frames, items.append)
+        call = Call(kind, id, frames, items.append, **options)
         self.core.begin(call, now)
         return call
 
@@ -65,6 +65,16 @@ def test_items_go_to_the_call_that_they_belong_to(bench: Bench) -> None:
     assert bench.types(one) == ["stream", "run_code_reply"]
     assert bench.types(two) == ["server_info_reply"]
     assert bench.core.is_idle
+
+
+def test_call_without_events_is_told_its_reply_alone(bench: Bench) -> None:
+    call = bench.call("run_code_request", wants_events=False)
+    bench.say(call.id, "execution_queued", {"execution": {"id": "run_7"}})
+    bench.say(call.id, "stream", {"name": "stdout", "text": "x"})
+    assert bench.types(call) == []
+    assert call.execution == "run_7"  # it can still be cancelled
+    bench.say(call.id, "run_code_reply", outcome())
+    assert bench.types(call) == ["run_code_reply"]
 
 
 def test_what_comes_after_the_reply_is_dropped(bench: Bench) -> None:

@@ -57,11 +57,18 @@ class _Ticket(ops.Ticket):
 
 
 class _Port(ops.Port):
-    def begin(
-        self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
+    def prepare(
+        self,
+        kind: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes] = (),
+        *,
+        wants_events: bool = True,
     ) -> _Ticket:
         ticket = _Ticket()
-        ticket.call = self.link.begin(kind, content, buffers, deliver=ticket.put)
+        ticket.call = self.link.prepare(
+            kind, content, buffers, deliver=ticket.put, wants_events=wants_events
+        )
         return ticket
 
 
@@ -318,9 +325,6 @@ class AsyncStream:
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self._run.abandon()
 
 
 class AsyncJob:

@@ -23,7 +23,8 @@ Frames = list[bytes]
 class Call:
     """One request, and whoever waits for what it leads to.
 
-    DELIVER is called by the owner of the socket, with each item in order.
+    DELIVER is called by the owner of the socket, with each item in order; without
+    WANTS_EVENTS with the last one only.
     """
 
     def __init__(
@@ -32,10 +33,13 @@ class Call:
         id: str,
         frames: Frames,
         deliver: Callable[[Item], None],
+        *,
+        wants_events: bool = True,
     ) -> None:
         self.id = id
         self.frames = frames
         self.deliver = deliver
+        self._wants_events = wants_events
         self.reply_type = kind[: -len("request")] + "reply"
         self.runs_code = kind == "run_code_request"
         self.lasts = kind == "watch_context_request"  # events come after the reply
@@ -43,6 +47,11 @@ class Call:
         self.is_answered = False
         self.is_abandoned = False
         self.waits_since = 0.0
+
+    def wants(self, message: Message) -> bool:
+        """Whether somebody is to be woken up for MESSAGE."""
+        is_reply = message.type == self.reply_type
+        return not self.is_abandoned and (is_reply or self._wants_events)
 
 
 class Core:
@@ -82,7 +91,7 @@ class Core:
             call.is_answered = True
             if not call.lasts or message.content.get("status") != "ok":
                 del self._calls[call.id]
-        if not call.is_abandoned:
+        if call.wants(message):
             call.deliver(message)
         return to_send
 

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 import zmq
@@ -78,21 +78,25 @@ class Link:
 
     # For any thread.
 
-    def begin(
+    def prepare(
         self,
         kind: str,
         content: dict[str, Any],
         buffers: Sequence[bytes] = (),
         *,
         deliver: Callable[[Item], None],
+        wants_events: bool,
     ) -> Call:
-        """Sends a request; DELIVER gets what comes of it, in the link's thread."""
+        """A request that is not sent yet."""
+        id, frames = self._core.wire.build(kind, content, buffers)
+        return Call(kind, id, frames, deliver, wants_events=wants_events)
+
+    def begin(self, call: Call) -> None:
+        """Sends a request; its `deliver` gets what comes of it, in the link's thread."""
         self._check()
-        call = Call(kind, *self._core.wire.build(kind, content, buffers), deliver)
         self._post(lambda: self._begin(call))
         if self._has_ended:  # maybe before it saw this one
-            deliver(ClientClosed("the client was closed"))
-        return call
+            call.deliver(ClientClosed("the client was closed"))
 
     def abandon(self, call: Call) -> None:
         """Nobody waits for CALL any more: code that it runs is interrupted."""
@@ -153,22 +157,20 @@ class Link:
             while not self._is_closing:
                 wanted = zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0)
                 poller.modify(self._socket, wanted)
-                poller.poll(self._wait_ms())
-                self._turn()
+                self._turn(dict(poller.poll(self._wait_ms())))
         finally:
             self._is_closing = self._has_ended = True
             self._end()
 
-    def _turn(self) -> None:
-        try:
-            while self._theirs.recv(4096):
-                pass
-        except BlockingIOError:
-            pass
-        self._receive()
-        self._observe()
-        self._take_posted()
-        self._flush()
+    def _turn(self, ready: Mapping[Any, int]) -> None:
+        if self._socket in ready:
+            self._receive()
+        if self._monitor in ready:
+            self._observe()
+        if self._theirs.fileno() in ready:
+            self._take_posted()
+        if self._unsent:
+            self._flush()
         self._core.expire(time.monotonic())
 
     def _wait_ms(self) -> int | None:
@@ -178,6 +180,10 @@ class Link:
         return max(0, int((deadline - time.monotonic()) * 1000) + 1)
 
     def _take_posted(self) -> None:
+        try:
+            self._theirs.recv(4096)  # before the look: what comes later wakes again
+        except BlockingIOError:
+            pass
         while self._posted:
             self._posted.popleft()()
 

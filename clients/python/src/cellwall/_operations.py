@@ -113,10 +113,20 @@ class Port:
         self.link = link
         self.watched: set[str] = set()
 
-    def begin(
-        self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
+    def prepare(
+        self,
+        kind: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes] = (),
+        *,
+        wants_events: bool = True,
     ) -> Ticket:
+        """A request that is not sent yet: who sends it must be able to abandon it, for a
+        Ctrl-C may come as soon as it is on its way."""
         raise NotImplementedError
+
+    def begin(self, ticket: Ticket) -> None:
+        self.link.begin(ticket.call)
 
     def abandon(self, ticket: Ticket) -> None:
         self.link.abandon(ticket.call)
@@ -192,8 +202,9 @@ def ask(
     port: Port, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
 ) -> Operation[Message]:
     """The reply to a request, which may be refused."""
-    ticket = port.begin(kind, content, buffers)
+    ticket = port.prepare(kind, content, buffers)
     try:
+        port.begin(ticket)
         while True:
             item: Item = yield ticket
             if isinstance(item, CellwallError) or item.type == ticket.call.reply_type:
@@ -310,6 +321,10 @@ class Callbacks:
     on_input: Callable[[InputRequest], Any] | None = None
     on_event: Callable[[Event], Any] | None = None
 
+    @property
+    def are_none(self) -> bool:
+        return all(function is None for function in vars(self).values())
+
     def of(self, event: Event) -> list[Invoke]:
         found: list[tuple[Callable[[Any], Any] | None, Any]] = [(self.on_event, event)]
         if isinstance(event, Stdout):
@@ -333,6 +348,14 @@ class Run:
         self.is_over = False
         self.execution: Execution | None = None
         self.id = ""
+
+    def begin(self) -> Run:
+        try:
+            self._port.begin(self._ticket)
+            return self
+        except BaseException:
+            self.abandon()
+            raise
 
     def next(self) -> Operation[Event | None]:
         """The next event; None: there are no more, and `execution` is there."""
@@ -382,6 +405,9 @@ class Run:
             self.is_over = True
             self._port.abandon(self._ticket)
 
+    def __del__(self) -> None:
+        self.abandon()
+
 
 def _run_content(
     code: str,
@@ -412,12 +438,16 @@ def begin_run(
     context: ContextLike | None,
     timeout: float | None,
     options: Mapping[str, Any],
+    *,
+    wants_events: bool = True,
 ) -> Run:
     """Sends the code. Always as a stream: its first event has the execution's name, by
     which exactly this run can be cancelled."""
     content = _run_content(code, language, context, timeout, options)
-    ticket = port.begin("run_code_request", {**content, "stream": True})
-    return Run(port, ticket, context if isinstance(context, Handle) else None)
+    ticket = port.prepare(
+        "run_code_request", {**content, "stream": True}, wants_events=wants_events
+    )
+    return Run(port, ticket, context if isinstance(context, Handle) else None).begin()
 
 
 def run_code(
@@ -431,7 +461,10 @@ def run_code(
 ) -> Operation[Execution]:
     if callbacks.on_input is not None:
         options = {"allow_stdin": True, **options}
-    run = begin_run(port, code, language, context, timeout, options)
+    wants_events = not callbacks.are_none
+    run = begin_run(
+        port, code, language, context, timeout, options, wants_events=wants_events
+    )
     return (yield from run.follow(callbacks))
 
 
@@ -453,7 +486,7 @@ def detach(
 
 def begin_attach(port: Port, execution: str, after_seq: int) -> Run:
     content = {"execution": execution, "after_seq": after_seq}
-    return Run(port, port.begin("attach_request", content), None)
+    return Run(port, port.prepare("attach_request", content), None).begin()
 
 
 def wait_for(port: Port, execution: str) -> Operation[Execution]:
@@ -508,8 +541,9 @@ class Watching:
         if self._context in self._port.watched:
             raise CellwallError(f"this client watches {self._context} already")
         content = {"context": self._context}
-        ticket = self._port.begin("watch_context_request", content)
+        ticket = self._port.prepare("watch_context_request", content)
         try:
+            self._port.begin(ticket)
             item: Item = yield ticket
             while isinstance(item, Message) and item.type != ticket.call.reply_type:
                 item = yield ticket

@@ -45,15 +45,27 @@ class _Ticket(ops.Ticket):
         self.put = self._items.put
 
     def wait(self) -> Item:
-        return self._items.get()
+        while True:
+            try:
+                # A Ctrl-C just before the wait begins would be noticed at its end only.
+                return self._items.get(timeout=1.0)
+            except queue.Empty:
+                pass
 
 
 class _Port(ops.Port):
-    def begin(
-        self, kind: str, content: dict[str, Any], buffers: Sequence[bytes] = ()
+    def prepare(
+        self,
+        kind: str,
+        content: dict[str, Any],
+        buffers: Sequence[bytes] = (),
+        *,
+        wants_events: bool = True,
     ) -> _Ticket:
         ticket = _Ticket()
-        ticket.call = self.link.begin(kind, content, buffers, deliver=ticket.put)
+        ticket.call = self.link.prepare(
+            kind, content, buffers, deliver=ticket.put, wants_events=wants_events
+        )
         return ticket
 
 
@@ -305,9 +317,6 @@ class Stream:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        self._run.abandon()
 
 
 class Job:
