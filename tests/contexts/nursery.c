@@ -125,9 +125,9 @@ nursery_use_workspace(struct nursery *n, const struct workspace *workspace)
 {
     n->mounts[n->spec.mount_count++] =
         (struct sandbox_mount){ .kind = SANDBOX_MOUNT_GIVEN,
-                                .target = "/work",
+                                .target = "/files",
                                 .number = workspace_number(workspace) };
-    n->spec.directory = "/work/made";
+    n->spec.directory = "/files/made";
     n->spec.make_directory = true;
 }
 
