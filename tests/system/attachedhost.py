@@ -135,4 +135,3 @@ class Host:
     def __exit__(self, *_: object) -> None:
         if self.process.returncode is None:
             assert self.close() == 0
-
