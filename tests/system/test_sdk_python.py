@@ -522,6 +522,86 @@ def test_local_async_is_a_client_of_its_own() -> None:
     asyncio.run(work())
 
 
+# Keys.
+
+
+def keygen(*words: str | Path) -> None:
+    subprocess.run([BINARY, "keygen", *words], check=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the files of clients of a server on tcp."""
+    folder = tmp_path_factory.mktemp("keys")
+    keygen("--server", folder / "keys")
+    (folder / "authorised").touch(0o600)
+    with Server(
+        *(BINARY, "--python", sys.executable, "--endpoint", "tcp://127.0.0.1:*"),
+        *("--keys", str(folder / "keys"), "--authorised", str(folder / "authorised")),
+    ) as server:
+        (folder / "server.json").symlink_to(server.file)
+        endpoint = server.description()["endpoint"]
+        for name in ("ann", "bob", "eve"):
+            more = ["--authorise", folder / "authorised"] if name != "eve" else []
+            keygen(
+                *("--client", name, "--server", folder / "keys", *more),
+                *("--endpoint", endpoint, "-o", folder / f"{name}.json"),
+            )
+        yield folder
+
+
+def test_client_with_a_key_owns_what_it_makes(keys: Path) -> None:
+    with (
+        cellwall.Client(keys / "ann.json") as ann,
+        cellwall.Client(keys / "bob.json") as bob,
+    ):
+        assert ann.server_info().owner == "key:ann"
+        with ann.create_context() as context:
+            assert context.run_code("2 ** 10").text == "1024"
+            assert bob.list_contexts() == []
+            with pytest.raises(cellwall.ContextNotFound):
+                bob.get_context(context.id)
+
+
+def test_key_that_the_server_does_not_know_is_refused_at_once(keys: Path) -> None:
+    with cellwall.Client(keys / "eve.json") as eve:
+        for _ in range(2):
+            with pytest.raises(cellwall.NotAllowed, match="does not know"):
+                eve.server_info()
+
+
+def test_servers_own_file_says_that_a_client_needs_keys(keys: Path) -> None:
+    with pytest.raises(cellwall.ServerNotFound, match="keygen"):
+        cellwall.Client(keys / "server.json")
+
+
+# Jupyter.
+
+
+def test_jupyter_client_shares_the_context(context: cellwall.Context) -> None:
+    from jupyter_client.blocking import BlockingKernelClient
+
+    context.run_code("shared = 41")
+    jupyter = BlockingKernelClient()
+    jupyter.load_connection_file(context.open_jupyter().file)
+    jupyter.start_channels()
+    try:
+        jupyter.wait_for_ready(timeout=60)
+        with context.watch() as watch:
+            reply = jupyter.execute_interactive(
+                "shared += 1; print('from Jupyter')",
+                timeout=60,
+                output_hook=lambda m: None,
+            )
+            assert reply["content"]["status"] == "ok"
+            texts = (e.text for e in watch if isinstance(e, cellwall.Stdout))
+            assert next(texts) == "from Jupyter\n"
+    finally:
+        jupyter.stop_channels()
+    assert context.run_code("shared").text == "42"
+    context.close_jupyter()
+
+
 # Examples.
 
 

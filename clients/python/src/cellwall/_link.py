@@ -19,7 +19,13 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from ._core import Call, Core, Frames, Item
-from ._errors import CellwallError, ClientClosed, ConnectionLost
+from ._errors import (
+    CellwallError,
+    ClientClosed,
+    ConnectionLost,
+    NotAllowed,
+    ServerNotFound,
+)
 from ._finding import ServerFile
 from ._wire import MESSAGE_BYTES_MAX, Wire
 
@@ -67,6 +73,11 @@ class Link:
         dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
         server = self.server
         if server.server_public_key:
+            if not server.public_key or not server.secret_key:
+                raise ServerNotFound(
+                    f"{server.path} has no key of this client's own",
+                    suggestion='make one with "cellwall keygen --client"',
+                )
             dealer.curve_serverkey = server.server_public_key
             dealer.curve_publickey = server.public_key
             dealer.curve_secretkey = server.secret_key
@@ -212,9 +223,11 @@ class Link:
                 self._receive()  # what came before it
                 self._lose(f"the server at {endpoint} has closed the connection")
             elif event & _AUTH:
-                message = f"{endpoint} does not accept this client's keys"
-                self._refused = ConnectionLost(message)
-                self._lose(message)
+                self._refused = NotAllowed(
+                    f"the server at {endpoint} does not know this client's key",
+                    suggestion='"cellwall keygen --client" authorises one',
+                )
+                self._core.fail(self._refused)
             elif event & _HANDSHAKE:
                 self._lose(f"the handshake with {endpoint} failed")
             elif event == zmq.EVENT_CONNECT_RETRIED:
