@@ -494,7 +494,7 @@ static const struct option_spec show_options[] = {
 
 const struct command command_context_show = {
     .name = "context show",
-    .summary = "say all about a context: limits, isolation, executions, files",
+    .summary = "show limits, isolation, executions and files",
     .synopsis = "[OPTION]... NAME",
     .description = "      Shows what there is to know of a context.\n",
     .options = show_options,

@@ -52,8 +52,8 @@ static const struct option_spec options[] = {
     { "language", 'l', OPTION_TEXT, "NAME", NULL, offsetof(struct arguments, language),
       "The language. The default is told by the file's suffix, else it is python." },
     { "timeout", 't', OPTION_TEXT, "SECONDS", NULL, offsetof(struct arguments, timeout),
-      "Interrupt the code when it has run for so long. The default, and the most for a\n"
-      "context that is there already, is its limit \"time\"." },
+      "Interrupt the code when it has run for so long. The default, and the most in\n"
+      "a context that is there already, is its limit \"time\"." },
     { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct arguments, limits),
       "Other limits than the server's defaults: memory=2G,cpus=1.5 and so on, as for\n"
       "\"cellwall kernel --help\"." },

@@ -193,12 +193,12 @@ on_question(struct run *run, const json_t *content)
                                                                        : SCREEN_ERR;
     int r = 0;
 
+    run->asking = true; /* before the prompt: who sees it may type */
+    ask_begin(&run->console->ask, json_is_true(json_object_get(content, "password")));
     if (text.data != NULL && screen->options.is_terminal[stream])
         r = screen_print(screen, stream, text);
     if (r != 0)
         return r;
-    run->asking = true;
-    ask_begin(&run->console->ask, json_is_true(json_object_get(content, "password")));
     if (ask_has_line(&run->console->ask))
         return on_stdin(run);
     run->watches[WATCH_STDIN].fd = STDIN_FILENO;
