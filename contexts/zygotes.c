@@ -34,7 +34,7 @@ struct resident {
 struct kind {
     struct kind *next;
     struct buffer key; /* owned: the encoded spec */
-    char *name; /* owned: its program, for the log */
+    char *name; /* owned: its program and home, for the log */
     struct resident *resident; /* borrowed; NULL: none */
     uint64_t used_us;
     uint64_t started_us;
@@ -199,6 +199,16 @@ zygotes_destroy(struct zygotes *zygotes)
     free(zygotes);
 }
 
+/* Tells a user's notebooks from agents. */
+static const char *
+home_of(const struct sandbox_spec *spec)
+{
+    for (const char *const *name = spec->env; *name != NULL; name++)
+        if (strncmp(*name, "HOME=", 5) == 0)
+            return *name + 5;
+    return "not set";
+}
+
 static int
 kind_create(struct kind **ret, const struct sandbox_spec *spec, const struct buffer *key)
 {
@@ -208,9 +218,10 @@ kind_create(struct kind **ret, const struct sandbox_spec *spec, const struct buf
     if (kind == NULL)
         return -ENOMEM;
     buffer_init(&kind->key, SANDBOX_SPEC_BYTES_MAX);
-    kind->name = strdup(spec->argv[0]);
-    if (kind->name == NULL)
+    if (asprintf(&kind->name, "%s (home %s)", spec->argv[0], home_of(spec)) < 0) {
+        kind->name = NULL;
         return -ENOMEM;
+    }
     r = buffer_append(&kind->key, key->data, key->length);
     if (r != 0)
         return -ENOMEM;

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.rawclient import Client, KernelProcess
-from tests.system.servers import Server
+from tests.system.servers import READY, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CELLWALL", ROOT / "build/asan/cellwall")).resolve()
@@ -147,7 +147,7 @@ def served_kernelspec(
     kernels = kernelspecs / "share/jupyter/kernels"
     environment = kernels / KERNEL / "environment.json"
     with Server(BINARY, "--environment", str(environment)) as server:
-        server.wait_said("zygote of .*: ready")
+        server.wait_said(READY)
         shutil.copytree(kernels / KERNEL, kernels / SERVED_KERNEL)
         file = kernels / SERVED_KERNEL / "kernel.json"
         spec = json.loads(file.read_text())

@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+READY = r"zygote of .* \(home (?!/workspace\))[^)]*\): ready"  # for notebooks
+READY_FOR_AGENTS = r"zygote of .* \(home /workspace\): ready"
 TIMEOUT_S = 60.0  # for what must come; never reached when all is well
 
 

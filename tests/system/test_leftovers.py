@@ -27,7 +27,7 @@ import pytest
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame
-from tests.system.servers import Server
+from tests.system.servers import READY, READY_FOR_AGENTS, Server
 
 pytestmark = pytest.mark.cellwall
 
@@ -229,7 +229,8 @@ def test_contexts_that_end_at_any_moment_leave_nothing(way: Way, folder: Path) -
         pids, origin = [], way.origin
         if origin == "server":
             server = stack.enter_context(Server(BINARY, "--python", sys.executable))
-            server.wait_said("zygote of .*: ready")
+            server.wait_said(READY)
+            server.wait_said(READY_FOR_AGENTS)
             origin = str(server.runtime / "cellwall/contexts.sock")
             pids.append(server.pid)
         churn = Churn(way, folder, origin)
@@ -369,7 +370,8 @@ def test_a_server_that_is_killed_at_any_moment_leaves_nothing(folder: Path) -> N
             kernels = []
             if round_ % 5 != 0:
                 if round_ % 5 > 1:
-                    server.wait_said("zygote of .*: ready")
+                    server.wait_said(READY)
+                    server.wait_said(READY_FOR_AGENTS)
                 kernels = [
                     stack.enter_context(
                         KernelProcess(
@@ -394,8 +396,9 @@ def test_a_server_that_is_killed_at_any_moment_leaves_nothing(folder: Path) -> N
             assert wait_until(lambda: not processes_of(folder)), (round_, left)
 
         with Server(BINARY, *options, folder=folder / "run") as server:
-            server.wait_said("zygote of .*: ready")
+            server.wait_said(READY)
+            server.wait_said(READY_FOR_AGENTS)
             assert groups_of(started) == set()
             assert sorted(p.name for p in server.file.parent.iterdir()) == sorted(
-                ["contexts.sock", "server.json"]
+                ["agent.sock", "contexts.sock", "jupyter", "server.json"]
             )
