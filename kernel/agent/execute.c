@@ -51,8 +51,7 @@ find_context(struct agent *agent, struct call *call, struct refusal *no)
         return use_default(agent, call, no);
     if (json_object_get(call->message->content, "language") == NULL)
         return 0;
-    return refusal_set(no, REFUSAL_INVALID_ARGUMENT,
-                       "\"context\" and \"language\" exclude each other");
+    return fields_refuse(no, "language", "is not for a request that names a context");
 }
 
 static int
