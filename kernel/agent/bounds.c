@@ -99,6 +99,10 @@ bounds_take(struct agent_bounds *bounds, const json_t *document, struct error *e
                              row->min, row->max);
         *place(bounds, row) = json_integer_value(value);
     }
+    if (bounds->idle_timeout_max_s != 0 &&
+        (bounds->idle_timeout_s == 0 ||
+         bounds->idle_timeout_s > bounds->idle_timeout_max_s))
+        bounds->idle_timeout_s = bounds->idle_timeout_max_s;
     return 0;
 }
 

@@ -389,7 +389,7 @@ refuse_pending(struct agent_context *context, const struct refusal *no)
 static int
 end_runs(struct agent_context *context, const struct refusal *no)
 {
-    const struct context_outcome killed = {
+    struct context_outcome killed = {
         .end = CONTEXT_END_LOST,
         .reason = { .kind = CONTEXT_REASON_KILLED,
                     .exit_status = -1,
@@ -404,6 +404,8 @@ end_runs(struct agent_context *context, const struct refusal *no)
 
         context->queue = run->next;
         context->queued--;
+        killed.execution_count = run->count;
+        killed.usage.wall_us = loop_now_us(context->agent->loop) - run->started_us;
         r = run->state == RUN_RUNNING ? run_done(run, &killed) : run_refuse(run, no);
         run->context = NULL;
     }

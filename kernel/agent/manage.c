@@ -132,12 +132,9 @@ take_idle_timeout(const struct agent *agent, const json_t *content,
     double most = (double)agent->bounds->idle_timeout_max_s;
 
     if (most > 0 && (seconds == 0 || seconds > most)) {
-        if (value != NULL) {
-            refusal_set(no, REFUSAL_LIMIT_TOO_HIGH,
-                        "\"idle_timeout_s\" may be at most %.0f", most);
-            return refusal_detail(no, "ceiling", json_real(most));
-        }
-        seconds = most;
+        refusal_set(no, REFUSAL_LIMIT_TOO_HIGH, "\"idle_timeout_s\" may be at most %.0f",
+                    most);
+        return refusal_detail(no, "ceiling", json_real(most));
     }
     wish->idle_timeout_us = (uint64_t)(seconds * 1e6);
     return 0;
