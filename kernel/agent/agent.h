@@ -173,6 +173,7 @@ struct agent_context {
     bool unborn; /* its maker was told that it could not be started */
     bool deleted; /* to be destroyed by the reaper */
     bool slow_readers, slow_jupyter; /* why its output is paused */
+    uint64_t replaced; /* epoch whose end was asked for: what waited is refused */
     struct run *queue, **last; /* owned by their owner: first the one that runs */
     size_t queued;
     struct run *foreign; /* a run of Jupyter's that is under way; NULL: none */
@@ -289,6 +290,9 @@ int agent_context_create(struct agent_context **ret, struct agent *agent,
 /* Refuses what waits, ends what runs; the rest follows when no callback is under way. */
 int agent_context_delete(struct agent_context *context);
 void agent_context_free(struct agent_context *context); /* calls nobody */
+
+/* Refuses what waits; what comes from now on is for the fresh interpreter. 0 or < 0. */
+int agent_context_restart(struct agent_context *context);
 int agent_context_touch(struct agent_context *context); /* it is used */
 int agent_context_pressure(struct agent_context *context);
 int agent_context_open_jupyter(struct agent_context *context, struct refusal *no);
@@ -312,6 +316,9 @@ int run_create(struct run **ret, struct agent_context *context); /* in no list y
 int run_submit_next(struct agent_context *context);
 int run_tell(struct run *run, const char *type, struct slice content);
 int run_started(struct run *run, uint32_t count);
+
+/* One that has started: people in Jupyter, if there are, see it from now on. */
+int run_show(struct run *run);
 int run_told_text(struct run *run, bool is_stderr, struct slice text);
 int run_told_frame(struct run *run, const struct frame *frame,
                    const struct context_reason *reason);
@@ -321,6 +328,9 @@ size_t run_position(const struct run *run);
 
 /* A run that waits is refused with NO; one that runs is interrupted. */
 int run_cancel(struct run *run, const struct refusal *no, bool force);
+
+/* Refuses all that wait in CONTEXT. */
+int runs_refuse(struct agent_context *context, const struct refusal *no);
 void run_free(struct run *run);
 void runs_forget(struct agent *agent, struct owner *owner);
 

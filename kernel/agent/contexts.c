@@ -280,6 +280,23 @@ agent_context_free(struct agent_context *context)
 }
 
 int
+agent_context_restart(struct agent_context *context)
+{
+    struct refusal no = { .details = NULL };
+    int r;
+
+    refusal_set(&no, REFUSAL_ABORTED, "the interpreter was replaced before it ran");
+    r = runs_refuse(context, &no);
+    if (r == 0)
+        r = agent_context_touch(context);
+    if (r < 0)
+        return r;
+    if (context_next_epoch(context->context) > context_epoch(context->context))
+        context->replaced = context_epoch(context->context);
+    return context_restart(context->context);
+}
+
+int
 agent_context_touch(struct agent_context *context)
 {
     context->used_us = loop_now_us(context->agent->loop);
@@ -410,6 +427,11 @@ end_runs(struct agent_context *context, const struct refusal *no)
         run->context = NULL;
     }
     context->last = &context->queue;
+    if (r == 0 && context->foreign != NULL) {
+        r = run_done(context->foreign, &killed);
+        run_free(context->foreign);
+        context->foreign = NULL;
+    }
     return r;
 }
 
@@ -471,9 +493,7 @@ agent_contexts_tick(struct agent *agent)
 static int
 on_restart(void *arg)
 {
-    const struct agent_context *context = arg;
-
-    return context_restart(context->context);
+    return agent_context_restart(arg);
 }
 
 static int
@@ -534,7 +554,9 @@ agent_context_open_jupyter(struct agent_context *context, struct refusal *no)
     if (r != 0)
         return r < 0 ? r : refusal_set(no, REFUSAL_INTERNAL_ERROR, "%s", err.text);
     agent->jupyter_count++;
-    return 0;
+    if (context->queue != NULL && context->queue->state == RUN_RUNNING)
+        return run_show(context->queue);
+    return context->foreign != NULL ? run_show(context->foreign) : 0;
 }
 
 void

@@ -258,20 +258,13 @@ request_restart_context(struct agent *agent, struct call *call, struct refusal *
 {
     struct agent_context *context = call->context;
     struct pending *pending;
-    struct refusal aborted = { .details = NULL };
-    int r = 0;
+    int r = pending_add(context, call, PENDING_RESTART, &pending);
 
     (void)agent, (void)no;
-    refusal_set(&aborted, REFUSAL_ABORTED, "the interpreter was replaced");
-    while (r == 0 && context->queue != NULL && context->queue->next != NULL)
-        r = run_cancel(context->queue->next, &aborted, false);
-    if (r == 0)
-        r = pending_add(context, call, PENDING_RESTART, &pending);
     if (r != 0)
         return r;
-    pending->epoch = context_epoch(context->context) + 1;
-    agent_context_touch(context);
-    return context_restart(context->context);
+    pending->epoch = context_next_epoch(context->context);
+    return agent_context_restart(context);
 }
 
 int
