@@ -251,8 +251,9 @@ int client_reply(struct agent *agent, struct client *client,
 int client_tell(struct agent *agent, struct client *client,
                 const struct client_message *message);
 
-/* Sends what waits in all outboxes, as far as there is room. */
+/* Sends what waits in all outboxes, as far as there is room, and again soon. */
 int clients_flush(struct agent *agent);
+void clients_try_again(struct agent *agent); /* soon: outboxes, and who follows runs */
 
 /* Tells those that wait that we live; finds out who is gone. */
 int clients_keep_alive(struct agent *agent);

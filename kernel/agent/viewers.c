@@ -143,15 +143,6 @@ slow_down(const struct run *run, bool slow)
     return agent_context_pressure(context);
 }
 
-static void
-try_again(struct agent *agent)
-{
-    if (agent->retry_armed)
-        return;
-    agent->retry_armed = true;
-    loop_timer_arm(agent->retry, AGENT_RETRY_US);
-}
-
 int
 run_pump(struct run *run)
 {
@@ -165,7 +156,7 @@ run_pump(struct run *run)
         if (r < 0)
             return r;
         if (r == DOOR_E_AGAIN) {
-            try_again(run->agent);
+            clients_try_again(run->agent);
             slow |= events_bytes_after(run->events, viewer->seq) > AGENT_LAG_BYTES;
         } else if (run->state == RUN_DONE) {
             r = reply(run, viewer);
@@ -176,8 +167,6 @@ run_pump(struct run *run)
         }
         at = &viewer->next;
     }
-    if (run->agent->letters > 0)
-        try_again(run->agent);
     return slow_down(run, slow && run->state == RUN_RUNNING);
 }
 
