@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,26 @@ def start(folder: Path, *options: str, **settings: Any) -> Server:
     config = folder / "config.json"
     config.write_text(json.dumps(settings))
     return Server(BINARY, "--python", sys.executable, "--config", str(config), *options)
+
+
+ORDINARY_USER = 64321 if os.geteuid() == 0 else os.geteuid()
+
+
+def ordinary(*options: str) -> Server:
+    """A server that is not root's."""
+    user = ORDINARY_USER if os.geteuid() == 0 else None
+    return Server(BINARY, "--python", sys.executable, *options, user=user)
+
+
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """What connects meanwhile is that user's."""
+    before = os.geteuid()
+    os.seteuid(ORDINARY_USER)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
 
 
 def keygen(folder: Path, *arguments: str) -> None:

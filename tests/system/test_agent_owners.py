@@ -11,7 +11,13 @@ from typing import Any
 import pytest
 
 from tests.system.agentclient import Agent, Refused, gate, main_text
-from tests.system.agentserver import Keyed, documented_requests
+from tests.system.agentserver import (
+    ORDINARY_USER,
+    Keyed,
+    as_ordinary_user,
+    documented_requests,
+    ordinary,
+)
 
 pytestmark = pytest.mark.cellwall
 
@@ -290,3 +296,15 @@ def test_a_flood_of_one_owner_does_not_limit_another(keyed: Keyed) -> None:
             assert kim.get("server_info_request")["status"] == "ok"
         codes = {jan.reply(msg_id).content["code"] for msg_id in asked}
         assert codes <= {"UNKNOWN_REQUEST", "RATE_LIMITED"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs two users")
+def test_another_user_is_not_heard_at_ipc() -> None:
+    """Not even root, who could open the socket."""
+    with ordinary() as server, Agent(server.file) as root:
+        root.send("server_info_request")
+        with as_ordinary_user(), Agent(server.file) as own:
+            for _ in range(3):  # what root said has come long before the last answer
+                info = own.get("server_info_request")
+                assert info["owner"] == f"uid:{ORDINARY_USER}"
+        assert root.socket.poll(0) == 0
