@@ -380,14 +380,19 @@ name_key(struct door *door, zmq_msg_t *part)
     return true;
 }
 
+/* Where the message has been looked for before it is received, as a send to a client that
+ * has gone does, ZeroMQ 4.3.4 says of the identity no more whose it is; of the frames
+ * behind it, it does. */
 static bool
 name_owner(struct door *door, enum gate_kind kind)
 {
+    zmq_msg_t *part = &door->parts[door->message.count > 1 ? 1 : 0];
+
     switch (kind) {
     case GATE_IPC:
-        return name_user(door, &door->parts[0]);
+        return name_user(door, part);
     case GATE_CURVE:
-        return name_key(door, &door->parts[0]);
+        return name_key(door, part);
     case GATE_OPEN:
         memcpy(door->owner, OWNER_ANYONE, sizeof OWNER_ANYONE);
         return true;
