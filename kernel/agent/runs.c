@@ -114,7 +114,7 @@ run_position(const struct run *run)
 {
     size_t position = 0, theirs;
 
-    if (run->context == NULL)
+    if (run->context == NULL || run->foreign)
         return 0;
     for (const struct run *at = run->context->queue; at != NULL && at != run;
          at = at->next)
