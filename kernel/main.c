@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernel/command.h"
 #include "kernel/log.h"
@@ -45,11 +48,35 @@ run_command(char *const *argv)
     return EXIT_STATUS_USAGE;
 }
 
+/* A stream that we were started without must not become the first file that is opened:
+ * its place is taken by one that cannot be used. */
+static void
+reserve_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
+
+/* STATUS, unless what was printed did not arrive. */
+static int
+finish_stdout(int status)
+{
+    int failure = fflush(stdout) != 0 ? errno : ferror(stdout) != 0 ? EIO : 0;
+
+    if (failure == 0)
+        return status;
+    log_line("cannot write to stdout: %s", strerror(failure));
+    return status == EXIT_STATUS_OK ? EXIT_STATUS_FAILED : status;
+}
+
 int
 main(int argc, char **argv)
 {
     int status = EXIT_STATUS_OK;
 
+    reserve_streams();
     if (argc < 2) {
         log_line("a command is missing; \"cellwall --help\" lists them");
         return EXIT_STATUS_USAGE;
@@ -60,7 +87,5 @@ main(int argc, char **argv)
         print_help(stdout);
     else
         status = run_command(argv + 1);
-    if (fflush(stdout) != 0 && status == EXIT_STATUS_OK)
-        status = EXIT_STATUS_FAILED;
-    return status;
+    return finish_stdout(status);
 }
