@@ -29,6 +29,16 @@ struct watch {
 
 CLEANUP_DEFINE(struct watch, watch_destroy);
 
+/* Behind nohup the end of the terminal shall not be ours. Blocked, it would come all the
+ * same. */
+static bool
+is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static sigset_t
 watched_signals(void)
 {
@@ -37,7 +47,8 @@ watched_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    if (!is_ignored(SIGHUP))
+        sigaddset(&set, SIGHUP);
     return set;
 }
 
