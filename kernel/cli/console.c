@@ -75,20 +75,77 @@ on_write(enum screen_stream stream, struct slice text, void *arg)
     return 0;
 }
 
+/* Who starts us behind nohup, or from a script in the background, wants these ignored;
+ * blocked ones would come all the same. */
+static bool
+is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* They come as events from now on, besides those that do already. */
+static int
+watch_signals(struct console *console, const int *wanted, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!is_ignored(wanted[i]))
+            sigaddset(&console->watched, wanted[i]);
+    }
+    if (sigprocmask(SIG_BLOCK, &console->watched, NULL) < 0)
+        return -errno;
+    console->signals =
+        signalfd(console->signals, &console->watched, SFD_CLOEXEC | SFD_NONBLOCK);
+    return console->signals < 0 ? -errno : 0;
+}
+
 static int
 open_signals(struct console *console, struct error *err)
 {
     static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-    sigset_t set;
 
-    sigemptyset(&set);
-    for (size_t i = 0; i < N_ELEMENTS(wanted); i++)
-        sigaddset(&set, wanted[i]);
     signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return error_errno(err, "sigprocmask");
-    console->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return console->signals < 0 ? error_errno(err, "signalfd") : 0;
+    sigemptyset(&console->watched);
+    if (watch_signals(console, wanted, N_ELEMENTS(wanted)) < 0)
+        return error_errno(err, "signalfd");
+    return 0;
+}
+
+int
+console_hold_stops(struct console *console)
+{
+    static const int wanted[] = { SIGTSTP };
+
+    return watch_signals(console, wanted, N_ELEMENTS(wanted));
+}
+
+bool
+console_is_in_front(void)
+{
+    pid_t group = tcgetpgrp(STDERR_FILENO);
+
+    return group < 0 || group == getpgrp();
+}
+
+/* Returns when somebody lets us go on. */
+static int
+be_stopped(struct console *console)
+{
+    bool silent = console->ask.silent;
+    sigset_t stop;
+    int r = screen_hide_status(&console->screen);
+
+    ask_end(&console->ask);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL); /* it stops us here */
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    if (silent)
+        ask_begin(&console->ask, true);
+    console_resize(console);
+    return r;
 }
 
 static bool
@@ -131,8 +188,11 @@ console_take_signal(struct console *console)
 {
     struct signalfd_siginfo info;
 
-    if (read(console->signals, &info, sizeof info) != sizeof info ||
-        console->on_signal == NULL)
+    if (read(console->signals, &info, sizeof info) != sizeof info)
+        return 0;
+    if (info.ssi_signo == SIGTSTP)
+        return be_stopped(console);
+    if (console->on_signal == NULL)
         return 0;
     return console->on_signal((int)info.ssi_signo, console->arg);
 }
