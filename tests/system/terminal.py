@@ -15,6 +15,8 @@ import termios
 import time
 from pathlib import Path
 
+from tests.system.commandline import heed_signals
+
 TIMEOUT_S = 60.0  # for what must come; never reached when all is well
 
 
@@ -37,8 +39,13 @@ class Terminal:
             env={"TERM": "xterm", **env},
             cwd=cwd,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=self._take_terminal,
         )
+
+    @staticmethod
+    def _take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        heed_signals()
 
     @property
     def text(self) -> str:
@@ -72,9 +79,13 @@ class Terminal:
     def wait(self) -> int:
         """Its exit status; all output has been read."""
         end = time.monotonic() + TIMEOUT_S
-        while self.process.poll() is None:
+        ended = os.pidfd_open(self.process.pid)
+        while not select.select([ended], [], [], 0)[0]:
             assert time.monotonic() < end, self.output
-            self._read_some(0.1)
+            if self.master in select.select([self.master, ended], [], [], TIMEOUT_S)[0]:
+                self._read_some(0)
+        os.close(ended)
+        self.process.wait()
         while self._read_some(0):
             pass
         return self.process.returncode

@@ -1,78 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""`cellwall run` and `cellwall context`, as typed by a person and as used by a script."""
+"""`cellwall run`, as typed by a person and as used by a script."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import BINARY, MARK, wait_for_no_process
+from tests.system.commandline import TIMEOUT_S, WAITS, Run, display, start
+from tests.system.conftest import BINARY
 from tests.system.servers import Server
 from tests.system.terminal import Terminal
 
+pytest_plugins = ["tests.system.commandline_fixtures"]
 pytestmark = pytest.mark.cellwall
 
-TIMEOUT_S = 120
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
-WAITS = "import time\nprint('begun', flush=True)\ntime.sleep(1000)"
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server(BINARY, "--python", sys.executable) as s:
-        yield s
-
-
-@pytest.fixture
-def env(server: Server) -> dict[str, str]:
-    """That of a program which finds the server."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "TMUX", "STY")}
-    return {**kept, **server.env, "TERM_PROGRAM": ""}
-
-
-@pytest.fixture
-def cellwall(env: dict[str, str], tmp_path: Path) -> Run:
-    def call(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BINARY, *words],
-            **{  # type: ignore[call-overload]
-                "env": env,
-                "cwd": tmp_path,
-                "stdin": None if "input" in options else subprocess.DEVNULL,
-                "capture_output": True,
-                "text": True,
-                "timeout": TIMEOUT_S,
-                "check": False,
-                **options,
-            },
-        )
-
-    return call
-
-
-def start(env: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [BINARY, *words],
-        env=env,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_the_result_and_the_streams_go_where_they_belong(cellwall: Run) -> None:
@@ -170,10 +120,6 @@ def test_a_named_context_is_kept(cellwall: Run) -> None:
     assert cellwall("context", "delete", "kept").returncode == 0
 
 
-def listed(cellwall: Run, label: str) -> list[dict[str, object]]:
-    return json.loads(cellwall("context", "list", "--json", "--label", label).stdout)
-
-
 def test_a_fresh_context_does_not_stay(cellwall: Run, env: dict[str, str]) -> None:
     with Server(BINARY, "--python", sys.executable) as own:
         assert cellwall("run", "-e", "1", env={**env, **own.env}).returncode == 0
@@ -208,13 +154,6 @@ def test_input_reads_lines_of_a_pipe(cellwall: Run) -> None:
     assert run.returncode == 1 and "EOFError" in run.stderr
     run = cellwall("run", "--no-stdin", "-e", "input()", input="one\n")
     assert run.returncode == 1 and "StdinNotImplementedError" in run.stderr
-
-
-def display(data: dict[str, str], display_id: str | None = None) -> str:
-    return (
-        "from IPython.display import display\n"
-        f"display({data!r}, raw=True, display_id={display_id!r})\n"
-    )
 
 
 def test_images_become_files(cellwall: Run, tmp_path: Path) -> None:
@@ -422,202 +361,3 @@ def test_a_server_that_dies_is_noticed(env: dict[str, str]) -> None:
             own.kill()
             assert process.wait(TIMEOUT_S) == 125
             assert "has ended" in process.stderr.read()
-
-
-# --- without a server ---
-
-
-@pytest.fixture
-def alone(env: dict[str, str]) -> Iterator[dict[str, str]]:
-    """An environment without a server, with a mark and a folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="cellwall-alone-"))
-    yield {**env, "XDG_RUNTIME_DIR": str(folder), MARK: uuid.uuid4().hex}
-    shutil.rmtree(folder)
-
-
-def assert_nothing_is_left(alone: dict[str, str]) -> None:
-    assert wait_for_no_process(set(), mark=alone[MARK]) == {}
-    assert list(Path(alone["XDG_RUNTIME_DIR"]).iterdir()) == []
-
-
-EMBEDDED = ["run", "--python", sys.executable]
-
-
-def test_a_server_is_started_for_the_call_alone(
-    cellwall: Run, alone: dict[str, str]
-) -> None:
-    run = cellwall(*EMBEDDED, "-e", "1 + 1", env=alone)
-    assert (run.returncode, run.stdout, run.stderr) == (0, "2\n", "")
-    # It has waited for all to go: nothing is waited for here.
-    assert list(Path(alone["XDG_RUNTIME_DIR"]).iterdir()) == []
-    assert_nothing_is_left(alone)
-
-
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL]
-)
-def test_nothing_is_left_when_a_signal_ends_the_call(
-    alone: dict[str, str], number: int
-) -> None:
-    with start(alone, *EMBEDDED, "--timeout", "0", "-e", WAITS) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(number)
-        status = process.wait(TIMEOUT_S)
-        assert status == (-number if number == signal.SIGKILL else 130)
-    assert_nothing_is_left(alone)
-
-
-def test_a_server_that_does_not_start_says_why(
-    cellwall: Run, alone: dict[str, str], tmp_path: Path
-) -> None:
-    env = {**alone, "CELLWALL_RUNTIMES": str(tmp_path / "nothing")}
-    run = cellwall("run", "-e", "1", env=env)
-    assert run.returncode in (2, 125)
-    assert run.stderr.count("\n") == 1 and run.stdout == ""
-    assert_nothing_is_left(alone)
-
-
-def test_a_stale_server_file_counts_as_none(cellwall: Run, alone: dict[str, str]) -> None:
-    folder = Path(alone["XDG_RUNTIME_DIR"]) / "cellwall"
-    folder.mkdir(mode=0o700)
-    endpoint = f"ipc://{folder}/agent.sock"
-    (folder / "server.json").write_text(json.dumps({"endpoint": endpoint, "key": "k"}))
-    assert cellwall(*EMBEDDED, "-e", "1", env=alone).stdout == "1\n"
-    run = cellwall("context", "list", env=alone)
-    assert run.returncode == 125 and "cellwall serve" in run.stderr
-    shutil.rmtree(folder)
-    assert_nothing_is_left(alone)
-
-
-# --- cellwall context ---
-
-
-def test_contexts_are_made_listed_shown_and_deleted(cellwall: Run) -> None:
-    made = cellwall(
-        "context", "create", "--name", "one", "--label", "job=7", "--limits", "time=60"
-    )
-    assert made.returncode == 0, made.stderr
-    name = made.stdout.strip()
-    assert name.startswith("ctx_")
-    again = cellwall("context", "create", "--name", "one")
-    assert again.returncode == 1 and "one" in again.stderr
-    assert cellwall("context", "create", "--name", "one", "--use").stdout == made.stdout
-
-    table = cellwall("context", "list", "--label", "job=7").stdout.splitlines()
-    assert table[0].split() == ["ID", "NAME", "LANGUAGE", "STATE", "RUNS", "USED"] + [
-        "LABELS"
-    ]
-    assert [line.split()[:3] for line in table[1:]] == [[name, "one", "python"]]
-    assert cellwall("context", "list", "--label", "job=8").stdout.count("\n") == 1
-    (found,) = listed(cellwall, "job=7")
-    assert found["id"] == name and found["limits"]["run_ms"] == 60000  # type: ignore
-
-    shown = dict(
-        line.split(None, 1)
-        for line in cellwall("context", "show", "one").stdout.splitlines()
-    )
-    assert shown["id"] == name
-    assert shown["limits.run_ms"] == "60000"
-    assert shown["isolation"] in ("full", "nested")
-    assert shown["files"] == "0, 0 bytes"
-    shown = json.loads(cellwall("context", "show", "--json", name).stdout)
-    assert shown["context"]["name"] == "one" and shown["executions"] == []
-
-    gone = cellwall("context", "delete", "nobody", name)
-    assert gone.returncode == 1 and '"cellwall context list"' in gone.stderr
-    assert listed(cellwall, "job=7") == []
-
-
-def test_contexts_are_restarted_and_interrupted(
-    cellwall: Run, env: dict[str, str]
-) -> None:
-    assert cellwall("run", "--context", "two", "-e", "x = 1").returncode == 0
-    idle = json.loads(cellwall("context", "interrupt", "--json", "two").stdout)
-    assert [one["interrupted"] for one in idle] == [False]
-    with start(env, "run", "--context", "two", "-e", WAITS) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        assert cellwall("context", "interrupt", "two").returncode == 0
-        assert process.wait(TIMEOUT_S) == 130
-    assert cellwall("run", "--context", "two", "-e", "x").stdout == "1\n"
-    assert cellwall("context", "restart", "two").returncode == 0
-    assert cellwall("run", "--context", "two", "-e", "x").returncode == 1
-    assert cellwall("context", "delete", "two").returncode == 0
-
-
-def test_files_go_in_and_out(cellwall: Run, tmp_path: Path) -> None:
-    assert cellwall("context", "create", "--name", "files").returncode == 0
-    data = os.urandom(9 * 1024 * 1024)  # more than one message has
-    (tmp_path / "in.bin").write_bytes(data)
-    assert cellwall("context", "put", "files", "in.bin").returncode == 0
-    assert cellwall("context", "put", "files", "in.bin", "a/b.bin").returncode == 0
-    put = cellwall("context", "put", "files", "-", "empty", input="")
-    assert put.returncode == 0, put.stderr
-    code = "import hashlib; hashlib.sha256(open('a/b.bin', 'rb').read()).hexdigest()"
-    assert cellwall("run", "--context", "files", "-e", code).returncode == 0
-    assert cellwall("context", "get", "files", "a/b.bin", "out.bin").returncode == 0
-    assert (tmp_path / "out.bin").read_bytes() == data
-    get = cellwall("context", "get", "files", "in.bin", "-", text=False)
-    assert get.stdout == data
-    entries = json.loads(cellwall("context", "files", "--json", "-r", "files").stdout)
-    sizes = {entry["path"]: entry["size"] for entry in entries if entry["type"] == "file"}
-    assert sizes == {"in.bin": len(data), "a/b.bin": len(data), "empty": 0}
-    assert "a/b.bin" in cellwall("context", "files", "-r", "files").stdout
-    assert "b.bin" in cellwall("context", "files", "files", "a").stdout
-    assert cellwall("context", "rm", "-r", "files", "a", "in.bin").returncode == 0
-    missing = cellwall("context", "get", "files", "in.bin")
-    assert missing.returncode == 1 and "in.bin" in missing.stderr
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["in.bin", "out.bin"]
-    assert cellwall("context", "delete", "files").returncode == 0
-
-
-def test_names_of_files_are_harmless_on_a_terminal(
-    cellwall: Run, env: dict[str, str]
-) -> None:
-    code = "open('evil\\x1b]0;t\\x07\\x9b6n', 'w').close()"
-    assert cellwall("run", "--context", "names", "-e", code).returncode == 0
-    with Terminal([BINARY, "context", "files", "names"], env) as terminal:
-        assert terminal.wait() == 0
-    assert "evil" in terminal.text
-    assert "\x1b" not in terminal.text and "\x9b" not in terminal.text
-    assert cellwall("context", "delete", "names").returncode == 0
-
-
-def test_a_context_is_opened_to_jupyter(cellwall: Run) -> None:
-    assert cellwall("context", "create", "--name", "lab").returncode == 0
-    opened = cellwall("context", "jupyter", "lab")
-    assert opened.returncode == 0, opened.stderr
-    file = Path(opened.stdout.splitlines()[0])
-    assert json.loads(file.read_text())["transport"]
-    assert f"jupyter console --existing {file}" in opened.stdout
-    assert cellwall("context", "jupyter", "--close", "lab").returncode == 0
-    assert not file.exists()
-    assert cellwall("context", "delete", "lab").returncode == 0
-
-
-PARTS = ["create", "list", "show", "delete", "restart", "interrupt"] + [
-    *("files", "put", "get", "rm", "jupyter")
-]
-SECTIONS = ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES", "EXIT STATUS"]
-
-
-@pytest.mark.parametrize(
-    "words", [["run"], ["context"], *(["context", part] for part in PARTS)]
-)
-def test_help_is_complete(cellwall: Run, words: list[str]) -> None:
-    text = cellwall(*words, "--help").stdout
-    for section in [*SECTIONS, "ENVIRONMENT"]:
-        assert f"\n{section}\n" in "\n" + text
-    assert all(len(line) <= 90 for line in text.splitlines())
-
-
-@pytest.mark.parametrize(
-    "words", [[], ["nonsense"], ["show"], ["show", "a", "b"], ["put", "a"], ["list", "x"]]
-)
-def test_wrong_usage_of_context_is_told_in_a_line(
-    cellwall: Run, words: list[str]
-) -> None:
-    run = cellwall("context", *words)
-    assert run.returncode == 2
-    assert run.stderr.count("\n") == 1 and "--help" in run.stderr
