@@ -250,6 +250,9 @@ request_delete_context(struct agent *agent, struct call *call, struct refusal *n
     int r = agent_context_delete(call->context);
 
     (void)no;
+    call->context = NULL;
+    if (r == 0)
+        r = agent_contexts_reap(agent); /* no callback of a context is under way */
     return r < 0 ? r : call_reply_tree(agent, call, content);
 }
 
