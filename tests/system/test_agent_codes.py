@@ -22,6 +22,7 @@ NOT_HERE = {
     "NOT_WAITING": "input_reply, the one message that has no reply, is refused with it",
     "PERMISSION_DENIED": "below: root may read all",
     "FILES_UNAVAILABLE": "test_agent_nested.py: a machine without full sandboxes",
+    "RATE_LIMITED": "test_agent_bounds.py: of a server that allows few",
     "SERVER_STOPPING": "test_agent_ends.py: of a server that is ending",
     "INTERNAL_ERROR": "below: of a server whose folder for connection files is gone",
 }
@@ -131,16 +132,6 @@ def full(agent: Agent, context: str) -> Answer:
 def busy(agent: Agent, context: str) -> Answer:
     agent.start("input()", context=context, allow_stdin=True)
     return agent.ask("run_code_request", code="1", context=context, reject_if_busy=True)
-
-
-@produces("RATE_LIMITED")
-def limited(agent: Agent, context: str) -> Answer:
-    asked = [agent.send("no_such_request") for _ in range(20000)]
-    replies = [agent.reply(msg_id).content for msg_id in asked]
-    (reply, *_) = [r for r in replies if r["code"] != "UNKNOWN_REQUEST"]
-    assert set(reply["details"]) == {"retry_after_ms"}
-    assert reply["details"]["retry_after_ms"] > 0
-    return reply
 
 
 @produces("TOO_LARGE")
