@@ -29,6 +29,7 @@ GROUPS = {
     "contexts": "contexts without ZeroMQ: create, destroy, memory, many at once",
     "breakdown": "what one execute and one create are made of",
     "layers": "what each step of the sandbox costs",
+    "agents": "run_code by the clients of the agent service, beside jupyter_client",
 }
 DESCRIPTION = """\
 NAME
@@ -47,11 +48,12 @@ DESCRIPTION
   printed, because times on a busy machine say little: run it on an idle one.
 
   The peers: ipykernel; xeus-python; bubblewrap with a Python that imports the same; a
-  plain fork of a warm Python. The echo kernel answers at once and runs nothing: it is
-  what the client and ZeroMQ cost by themselves, under every other kernel's figure.
+  plain fork of a warm Python; for agents, ipykernel driven by jupyter_client. The echo
+  kernel answers at once and runs nothing: it is what the client and ZeroMQ cost by
+  themselves, under every other kernel's figure.
   docs/benchmarks.md tells what each row is and how it is measured.
 
-  A full run takes about ten minutes, --quick about three; --quick is for a first look
+  A full run takes about fifteen minutes, --quick about four; --quick is for a first look
   and for trying changes, not for figures to be told to others.
 """
 NOTES = """\
@@ -85,7 +87,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds: about three minutes"
+        "--quick", action="store_true", help="few rounds: about four minutes"
     )
     parser.add_argument(
         "--groups",
@@ -166,7 +168,7 @@ def machine() -> dict[str, Any]:
 
 def measure(groups: list[str], quick: bool) -> dict[str, Any]:
     # What --help does not need, and may not be installed yet.
-    from tests.bench import breakdown, contexts, layers, output, starts, trips
+    from tests.bench import agents, breakdown, contexts, layers, output, starts, trips
     from tests.bench.kernels import Bench, prepare
     from tests.bench.results import Results
     from tests.bench.serve import serving
@@ -178,6 +180,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         "contexts": contexts.measure,
         "breakdown": breakdown.measure,
         "layers": layers.measure,
+        "agents": agents.measure,
     }
     results = Results()
     about = machine()

@@ -8,10 +8,14 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
+AGENT_PYTHON, AGENT_NODE = "cellwall, Python client", "cellwall, Node client"
+AGENT_STOCK = "ipykernel, jupyter_client"
+
 # From left to right.
 COLUMNS = (
     *("time", "cellwall", "cellwall + serve", "ipykernel", "xeus-python"),
     *("bwrap + python", "fork of a warm python", "echo"),
+    *(AGENT_PYTHON, AGENT_NODE, AGENT_STOCK),
 )
 P99_SAMPLES = 100  # with fewer, the highest of them says as much: the maximum is shown
 
