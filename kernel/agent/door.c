@@ -19,6 +19,7 @@
 #include <zmq.h>
 
 #include "contexts/loop.h"
+#include "kernel/agent/crowd.h"
 #include "kernel/agent/ipc.h"
 #include "kernel/agent/zap.h"
 #include "kernel/keys.h"
@@ -31,11 +32,12 @@
 #define TCP "tcp://"
 #define OWNER_KEY "key:"
 #define OWNER_ANYONE "anyone"
-#define ANY_PORT ":*"
+#define MONITOR "inproc://listening" /* one socket at a time */
 
 #define REPLIES_MAX 1024 /* that one client has not read yet */
 #define REQUESTS_MAX 64 /* of one client that we have not read yet */
 #define BACKLOG 1024
+#define BACKLOG_TCP 256 /* they come in even when the crowd is too large */
 #define HANDSHAKE_MS 10000
 #define HEARTBEAT_MS 20000
 #define HEARTBEAT_LOST_MS 60000
@@ -44,6 +46,8 @@
 #ifndef ZMQ_ZAP_ENFORCE_DOMAIN
 #define ZMQ_ZAP_ENFORCE_DOMAIN 93
 #endif
+
+static_assert(CROWD_SOCKETS_MAX >= DOOR_ADDRESSES_MAX, "each may be one of tcp");
 
 enum gate_kind { GATE_IPC = 1, GATE_CURVE = 2, GATE_OPEN = 4 };
 
@@ -65,7 +69,8 @@ static const struct option {
     { ZMQ_SNDHWM, REPLIES_MAX, ALL },
     { ZMQ_RCVHWM, REQUESTS_MAX, ALL },
     /* Many clients may start at the same time. */
-    { ZMQ_BACKLOG, BACKLOG, ALL },
+    { ZMQ_BACKLOG, BACKLOG, GATE_IPC },
+    { ZMQ_BACKLOG, BACKLOG_TCP, TCPS },
     /* Who connects and says nothing is not waited for. */
     { ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ALL },
     /* Machines that vanish say no farewell; processes of this one do. */
@@ -89,6 +94,7 @@ struct gate {
 struct door {
     void *context; /* owned */
     struct zap *zap; /* owned; NULL: no keys */
+    struct crowd *crowd; /* owned */
     struct keys *keys; /* borrowed; NULL: none */
     uid_t uid; /* whose processes come in at ipc */
     struct gate gates[DOOR_ADDRESSES_MAX];
@@ -171,13 +177,50 @@ bind_ipc(struct gate *gate, struct error *err)
     return error_set(err, r, "listening at %s: %s", gate->address, zmq_strerror(-r));
 }
 
+/* ZeroMQ tells as soon as it listens: a number of 16 bits, and the fd as one of 32. */
 static int
-bind_tcp(struct gate *gate, struct error *err)
+receive_listening(void *monitor)
+{
+    char event[sizeof(uint16_t) + sizeof(int32_t)];
+    int32_t fd;
+
+    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) != (int)sizeof event)
+        return -EPROTO;
+    memcpy(&fd, event + sizeof(uint16_t), sizeof fd);
+    return fd;
+}
+
+/* Binds, and has the crowd looked after. */
+static int
+bind_watched(struct door *door, struct gate *gate, void *monitor, struct error *err)
+{
+    int fd, r;
+
+    if (zmq_socket_monitor(gate->socket, MONITOR, ZMQ_EVENT_LISTENING) < 0 ||
+        zmq_connect(monitor, MONITOR) != 0)
+        return error_errno(err, "watching a socket");
+    r = zmq_bind(gate->socket, gate->address) == 0 ? 0 : fail_bind(err, gate->address);
+    fd = r == 0 ? receive_listening(monitor) : -1;
+    zmq_socket_monitor(gate->socket, NULL, 0);
+    if (r != 0)
+        return r;
+    r = fd < 0 ? fd : crowd_add(door->crowd, fd);
+    return r < 0 ? error_set(err, r, "watching %s: %s", gate->address, strerror(-r)) : 0;
+}
+
+static int
+bind_tcp(struct door *door, struct gate *gate, struct error *err)
 {
     size_t length = sizeof gate->address;
+    void *monitor = zmq_socket(door->context, ZMQ_PAIR);
+    int r;
 
-    if (zmq_bind(gate->socket, gate->address) != 0)
-        return fail_bind(err, gate->address);
+    if (monitor == NULL)
+        return error_errno(err, "zmq_socket");
+    r = bind_watched(door, gate, monitor, err);
+    zmq_close(monitor);
+    if (r != 0)
+        return r;
     /* With the port that was chosen. */
     if (zmq_getsockopt(gate->socket, ZMQ_LAST_ENDPOINT, gate->address, &length) != 0)
         return error_errno(err, "the address of a socket");
@@ -237,7 +280,7 @@ open_gate(struct door *door, struct loop *loop, const struct door_options *wante
     if (r < 0)
         return error_set(err, r, "configuring the socket of %s: %s", address,
                          zmq_strerror(-r));
-    r = gate->kind == GATE_IPC ? bind_ipc(gate, err) : bind_tcp(gate, err);
+    r = gate->kind == GATE_IPC ? bind_ipc(gate, err) : bind_tcp(door, gate, err);
     return r != 0 ? r : socket_watch(&gate->source, gate->socket, loop, on_edge, gate);
 }
 
@@ -246,7 +289,7 @@ door_create(struct door **ret, struct loop *loop, const struct door_options *wan
             struct error *err)
 {
     CLEANUP(door_destroyp) struct door *door = calloc(1, sizeof *door);
-    int r = 0;
+    int r;
 
     if (door == NULL)
         return -ENOMEM;
@@ -264,7 +307,8 @@ door_create(struct door **ret, struct loop *loop, const struct door_options *wan
     door->context = zmq_ctx_new();
     if (door->context == NULL)
         return error_errno(err, "zmq_ctx_new");
-    if (door->keys != NULL)
+    r = crowd_create(&door->crowd, loop);
+    if (r == 0 && door->keys != NULL)
         r = zap_create(&door->zap, door->context, loop, door->keys, err);
     for (size_t i = 0; r == 0 && i < wanted->address_count; i++)
         r = open_gate(door, loop, wanted, wanted->addresses[i], err);
@@ -291,6 +335,7 @@ door_destroy(struct door *door)
     socket_forget(&door->message);
     for (size_t i = 0; i < door->gate_count; i++)
         close_gate(&door->gates[i]);
+    crowd_destroy(door->crowd);
     zap_destroy(door->zap);
     if (door->context != NULL)
         zmq_ctx_term(door->context);
@@ -314,6 +359,12 @@ uint64_t
 door_refused(const struct door *door)
 {
     return door->zap != NULL ? zap_refused(door->zap) : 0;
+}
+
+bool
+door_is_crowded(const struct door *door)
+{
+    return crowd_is_shut(door->crowd);
 }
 
 /* One that a client chose is long enough that nobody guesses it. ZeroMQ's own are a zero

@@ -11,11 +11,24 @@
 
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zmq.h>
 
+#include "contexts/loop.h"
 #include "protocol/cleanup.h"
 #include "protocol/wire.h"
 #include "tests/kernel/doorway.h"
+#include "tests/kernel/keyring.h"
+
+#define FILES 512
 
 static void
 test_an_identity_that_can_be_guessed_is_dropped(void **state)
@@ -197,6 +210,65 @@ test_a_door_is_quiet_until_something_comes_or_is_sent(void **state)
     assert_false(door_is_quiet(f->door));
 }
 
+/* Strangers that connect one after the other, say nothing and stay. */
+static _Noreturn void
+crowd_in(const char *address, const struct rlimit *limit)
+{
+    struct sockaddr_in in = { .sin_family = AF_INET };
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setrlimit(RLIMIT_NOFILE, limit);
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    in.sin_port = htons((uint16_t)strtol(strrchr(address, ':') + 1, NULL, 10));
+    for (int i = 0; i < 2 * FILES; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+        if (fd < 0 || connect(fd, (const struct sockaddr *)&in, sizeof in) < 0)
+            _exit(1);
+    }
+    for (;;)
+        pause();
+}
+
+static void
+test_strangers_that_crowd_in_do_not_keep_out_those_who_are_in(void **state)
+{
+    struct doorway *f = *state;
+    struct rlimit limit, few;
+    void *ann, *bob;
+    pid_t child;
+
+    doorway_open_curve(f);
+    ann = doorway_enter_with_key(f, DOORWAY_ME, "ann");
+    doorway_say(ann, "hello");
+    doorway_expect(f, "key:ann", "hello");
+    bob = doorway_client(f, DOORWAY_OTHER); /* while there are descriptors for it */
+    doorway_use_key(bob, keyring_pair(&f->keyring, "bob"),
+                    f->keyring.server_pair.public_key);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = limit;
+    few.rlim_cur = FILES;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    child = fork();
+    if (child == 0)
+        crowd_in(door_address(f->door, 0), &limit);
+    while (!door_is_crowded(f->door))
+        assert_int_equal(loop_wait(f->loop, -1), 0);
+    doorway_say(ann, "still here");
+    doorway_expect(f, "key:ann", "still here");
+    assert_int_equal(doorway_answer(f, "good"), 0);
+    doorway_hear(ann, "good");
+
+    assert_int_equal(kill(child, SIGKILL), 0);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    while (door_is_crowded(f->door))
+        assert_int_equal(loop_wait(f->loop, -1), 0);
+    doorway_connect(f, bob, 0);
+    doorway_say(bob, "hello");
+    doorway_expect(f, "key:bob", "hello");
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, doorway_setup, doorway_teardown)
 
 int
@@ -210,6 +282,7 @@ main(void)
         TEST(test_a_client_that_never_reads_holds_up_itself_alone),
         TEST(test_a_client_that_has_gone_is_told),
         TEST(test_many_clients_are_answered_each),
+        TEST(test_strangers_that_crowd_in_do_not_keep_out_those_who_are_in),
         TEST(test_a_door_is_quiet_until_something_comes_or_is_sent),
     };
 
