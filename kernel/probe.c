@@ -6,6 +6,7 @@
 #include "kernel/probe.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,23 @@ copy_mounts(struct environment *environment, struct error *err)
     return 0;
 }
 
+/* What was named may be a script that starts the interpreter: it knows itself better. */
+static int
+use_executable(struct environment *environment, struct error *err)
+{
+    const json_t *executable = json_object_get(environment->document, "executable");
+    const char *path = json_string_value(executable);
+
+    if (executable == NULL)
+        return 0;
+    if (path == NULL || path[0] != '/' || strlen(path) >= PATH_MAX)
+        return error_set(err, PROBE_E_FAILED,
+                         "the interpreter names an executable that is no absolute path");
+    free(environment->interpreter);
+    environment->interpreter = strdup(path);
+    return environment->interpreter == NULL ? -ENOMEM : 0;
+}
+
 /* Takes DOCUMENT and INTERPRETER, even on failure. */
 static int
 environment_create(struct environment **ret, json_t *document, char *interpreter,
@@ -149,7 +167,9 @@ environment_create(struct environment **ret, json_t *document, char *interpreter
     environment->language_info = json_object_get(document, "language_info");
     if (!json_is_object(environment->language_info))
         environment->language_info = (const json_t *)runtime->language_info;
-    r = copy_mounts(environment, err);
+    r = use_executable(environment, err);
+    if (r == 0)
+        r = copy_mounts(environment, err);
     if (r != 0)
         return r;
     *ret = environment;

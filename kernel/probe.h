@@ -28,7 +28,8 @@ struct runtime;
 /* What is known of a runtime on this machine. Plain data; strings are owned by the
  * document unless noted. */
 struct environment {
-    char *interpreter; /* owned: absolute path, symbolic links kept; NULL: needs none */
+    char *interpreter; /* owned: absolute path, symbolic links kept, as the probe tells
+                        * it, or as it was found; NULL: needs none */
     const char *prefix; /* of the interpreter's installation, or NULL */
     const char *banner; /* or NULL */
     const char **mounts; /* owned array, NULL-terminated */
