@@ -37,6 +37,7 @@ struct kind {
     char *name; /* owned: its program and home, for the log */
     struct resident *resident; /* borrowed; NULL: none */
     uint64_t used_us;
+    uint64_t generation; /* of its resident */
     uint64_t started_us;
     uint64_t retry_us; /* not before */
     unsigned failures; /* in a row */
@@ -47,6 +48,7 @@ struct zygotes {
     struct launches *launches; /* borrowed */
     struct kind *kinds; /* owned */
     size_t kind_count;
+    uint64_t generations;
     struct resident *residents; /* owned */
     struct loop_timer *sweep; /* owned: destroys those that are gone */
     spawner_told_fn *told;
@@ -300,6 +302,7 @@ start(struct zygotes *zygotes, struct kind *kind, const struct sandbox_spec *spe
         return;
     }
     kind->resident = resident;
+    kind->generation = ++zygotes->generations;
     resident->next = zygotes->residents;
     zygotes->residents = resident;
 }
@@ -323,4 +326,14 @@ zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
     if (kind->resident == NULL || zygote_state(kind->resident->zygote) != ZYGOTE_READY)
         return NULL;
     return kind->resident->zygote;
+}
+
+uint64_t
+zygotes_generation(struct zygotes *zygotes, const struct sandbox_spec *spec)
+{
+    const struct kind *kind;
+
+    zygotes_find(zygotes, spec);
+    kind = find_kind(zygotes, spec);
+    return kind != NULL ? kind->generation : 0;
 }

@@ -564,6 +564,7 @@ open_agent(struct serve *serve, struct error *err)
     if (r != 0)
         return r < 0 ? r : SERVE_E_START;
     serve->agent_options = (struct agent_options){
+        .reserve = settings->reserve,
         .loop = serve->loop,
         .spawner = serve->spawner,
         .languages = &serve->languages,

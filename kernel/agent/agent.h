@@ -48,6 +48,7 @@ struct loop;
 struct loop_timer;
 struct session;
 struct signature_key;
+struct spares;
 struct spawner;
 struct tally;
 struct workspace;
@@ -192,6 +193,7 @@ struct agent_options {
     struct keys *keys; /* or NULL */
     bool anyone_may_run_code;
     const char *message_key; /* of all messages; empty: they are not signed */
+    unsigned reserve; /* contexts that are kept ready, of each language in use */
     const char *connection_dir; /* for Jupyter's files; NULL: our own */
     enum sandbox_tier tier;
     const char *missing; /* for a full sandbox; NULL: nothing */
@@ -208,6 +210,7 @@ struct agent {
     struct loop_timer *retry, *tick, *reaper;
     struct client *clients[AGENT_CLIENT_BUCKETS];
     struct owner *owners;
+    struct spares *spares; /* owned */
     size_t context_count, jupyter_count;
     size_t letters; /* that wait, of all clients */
     uint64_t started_us;
@@ -279,6 +282,7 @@ struct context_wish {
     const char *name, *cwd, *workspace; /* or NULL */
     const json_t *env, *labels; /* or NULL */
     struct context_limits limits;
+    bool has_limits; /* other ones than the defaults were asked for */
     enum sandbox_network network;
     uint64_t idle_timeout_us;
     bool is_default;

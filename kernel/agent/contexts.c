@@ -13,6 +13,7 @@
 #include "kernel/agent/events.h"
 #include "kernel/agent/jupyter.h"
 #include "kernel/agent/languages.h"
+#include "kernel/agent/spares.h"
 #include "kernel/probe.h"
 #include "kernel/session.h"
 #include "protocol/cleanup.h"
@@ -153,7 +154,6 @@ start(struct agent_context *context, const struct context_wish *wish, struct ref
         .cwd = wish->cwd,
         .env = (const char *const *)variables,
         .mounts = language->environment->mounts,
-        .session = context->name[0] != '\0' ? context->name : NULL,
         .tier = options->tier,
         .network = wish->network,
         .limits = wish->limits,
@@ -170,19 +170,20 @@ start(struct agent_context *context, const struct context_wish *wish, struct ref
 static int
 check_quota(const struct agent *agent, const struct owner *owner, struct refusal *no)
 {
+    size_t in_use = agent->context_count - spares_count(agent->spares);
     int64_t limit = agent->bounds->contexts_per_owner;
 
     if ((int64_t)owner->context_count >= limit)
         refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "you have %zu contexts",
                     owner->context_count);
-    else if ((int64_t)agent->context_count >= (limit = agent->bounds->contexts))
-        refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "the server has %zu contexts",
-                    agent->context_count);
+    else if ((int64_t)in_use >= (limit = agent->bounds->contexts))
+        refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "the server has %zu contexts", in_use);
     else
         return 0;
     return refusal_detail(no, "limit", json_integer(limit));
 }
 
+/* Also one that was a spare. */
 static int
 fill(struct agent_context *context, const struct context_wish *wish)
 {
@@ -197,40 +198,73 @@ fill(struct agent_context *context, const struct context_wish *wish)
     snprintf(context->name, sizeof context->name, "%s",
              wish->name != NULL ? wish->name : "");
     agent_make_id(context->id, "ctx_");
+    json_decref(context->labels);
+    free(context->cwd);
     context->labels = wish->labels != NULL ? json_deep_copy(wish->labels) : json_object();
     context->cwd = strdup(wish->cwd != NULL ? wish->cwd : WORKSPACE_PATH);
     return context->labels == NULL || context->cwd == NULL ? -ENOMEM : 0;
 }
 
-int
-agent_context_create(struct agent_context **ret, struct agent *agent, struct owner *owner,
-                     const struct context_wish *wish, struct refusal *no)
+static void
+enter(struct agent_context *context, struct owner *owner)
 {
-    struct agent_context *context;
-    int r = check_quota(agent, owner, no);
+    context->owner = owner;
+    context->next = owner->contexts;
+    owner->contexts = context;
+    owner->context_count++;
+    context->agent->context_count++;
+}
 
-    if (r != 0)
-        return r;
-    context = calloc(1, sizeof *context);
+static void
+leave(struct agent_context *context)
+{
+    struct agent_context **at = &context->owner->contexts;
+
+    while (*at != context)
+        at = &(*at)->next;
+    *at = context->next;
+    context->owner->context_count--;
+    context->agent->context_count--;
+}
+
+static int
+make(struct agent_context **ret, struct agent *agent, struct owner *owner,
+     const struct context_wish *wish, struct refusal *no)
+{
+    struct agent_context *context = calloc(1, sizeof *context);
+    int r;
+
     if (context == NULL)
         return -ENOMEM;
     context->agent = agent;
-    context->owner = owner;
+    enter(context, owner);
     r = fill(context, wish);
     if (r == 0)
         r = use_workspace(context, wish, no);
     if (r == 0)
         r = start(context, wish, no);
-    context->next = owner->contexts;
-    owner->contexts = context;
-    owner->context_count++;
-    agent->context_count++;
     if (r != 0) {
         agent_context_free(context);
         return r;
     }
     *ret = context;
     return 0;
+}
+
+int
+agent_context_create(struct agent_context **ret, struct agent *agent, struct owner *owner,
+                     const struct context_wish *wish, struct refusal *no)
+{
+    int r = check_quota(agent, owner, no);
+
+    if (r != 0)
+        return r;
+    *ret = spares_find(agent->spares, owner, wish);
+    if (*ret == NULL)
+        return make(ret, agent, owner, wish, no);
+    leave(*ret);
+    enter(*ret, owner);
+    return fill(*ret, wish);
 }
 
 static void
@@ -246,13 +280,8 @@ void
 agent_context_free(struct agent_context *context)
 {
     struct agent *agent = context->agent;
-    struct agent_context **at = &context->owner->contexts;
 
-    while (*at != context)
-        at = &(*at)->next;
-    *at = context->next;
-    context->owner->context_count--;
-    agent->context_count--;
+    leave(context);
     agent_context_close_jupyter(context);
     context_destroy(context->context);
     leave_workspace(context);

@@ -111,6 +111,7 @@ take_limits(const struct agent *agent, const json_t *content, struct context_wis
     const char *high = NULL;
 
     wish->limits = agent->bounds->defaults;
+    wish->has_limits = limits != NULL;
     if (limits == NULL || bounds_take_limits(&wish->limits, limits,
                                              &agent->bounds->ceilings, &high, &err) == 0)
         return 0;
@@ -192,6 +193,8 @@ request_create_context(struct agent *agent, struct call *call, struct refusal *n
         if (r > 0)
             agent_context_delete(call->context);
     }
+    if (r == 0 && context_state(call->context->context) == CONTEXT_IDLE) /* a spare */
+        return reply_context(agent, call, "created", json_true());
     return r != 0 ? r : pending_add(call->context, call, PENDING_CREATE, &pending);
 }
 

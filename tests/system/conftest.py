@@ -199,3 +199,14 @@ def fresh(start_kernel: StartKernel) -> Iterator[tuple[KernelProcess, Client]]:
     with Client(kernel.info) as c:
         c.wait_ready()
         yield kernel, c
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """An environment that has the packages of this one, and room for its own."""
+    folder = tmp_path / "project/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    site = next(folder.glob("lib/python*/site-packages"))
+    shared = [p for p in sys.path if p.endswith("site-packages")]
+    (site / "shared.pth").write_text("\n".join(shared) + "\n")
+    return folder

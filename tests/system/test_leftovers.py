@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ import pytest
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame
-from tests.system.servers import READY, READY_FOR_AGENTS, Server
+from tests.system.servers import READY, READY_FOR_AGENTS, Server, wait_until
 
 pytestmark = pytest.mark.cellwall
 
@@ -62,16 +62,6 @@ EXAMPLE = "print some text"
 @pytest.fixture(autouse=True)
 def seed_is_told() -> None:
     print(f"CELLWALL_SEED={SEED}")  # shown when the test fails
-
-
-def wait_until(is_so: Callable[[], bool]) -> bool:
-    """Asks again and again, since no event tells: bounded by DEADLINE_S."""
-    end = time.monotonic() + DEADLINE_S
-    while not is_so():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def groups() -> set[Path]:

@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from jupyter_client import KernelManager
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess
-from tests.system.servers import READY, Server
+from tests.system.servers import READY, Server, is_below
 
 pytestmark = pytest.mark.cellwall
 
@@ -211,17 +209,6 @@ def test_die_with_child_ends_the_kernel(
 # --- environments ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def venv(tmp_path: Path) -> Path:
-    """An environment that has the packages of this one, and room for its own."""
-    folder = tmp_path / "project/.venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    shared = [p for p in sys.path if p.endswith("site-packages")]
-    (site / "shared.pth").write_text("\n".join(shared) + "\n")
-    return folder
-
-
 def test_new_kernels_see_what_was_installed_since(
     server: Server, venv: Path, tmp_path: Path
 ) -> None:
@@ -284,7 +271,7 @@ def test_a_notebook_in_the_folder_of_its_environment(
 
 
 def zygote_of(server: Server) -> int:
-    """That of notebooks: the oldest process with its command; the others are its forks."""
+    """That of notebooks: the oldest with its command; the others are its forks."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -298,12 +285,6 @@ def zygote_of(server: Server) -> int:
         if is_below(int(stat.parent.name), server.pid):
             found.append((int(fields[19]), int(stat.parent.name)))
     return min(found)[1]
-
-
-def is_below(pid: int, ancestor: int) -> bool:
-    while pid > 1 and pid != ancestor:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return pid == ancestor
 
 
 def test_when_the_zygote_dies_kernels_live_on_and_another_comes(
