@@ -106,6 +106,7 @@ open_signals(struct console *console, struct error *err)
     static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that is too large is told like a full disk */
     sigemptyset(&console->watched);
     if (watch_signals(console, wanted, N_ELEMENTS(wanted)) < 0)
         return error_errno(err, "signalfd");
@@ -160,10 +161,11 @@ int
 console_init(struct console *console, int stop, struct error *err)
 {
     const char *term = getenv("TERM");
+    bool is_dumb = term == NULL || strcmp(term, "dumb") == 0;
     struct screen_options options = {
         .is_terminal = { isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1 },
-        .can_move = term != NULL && strcmp(term, "dumb") != 0,
-        .colours = !is_set("NO_COLOR"),
+        .can_move = !is_dumb,
+        .colours = !is_dumb && !is_set("NO_COLOR"),
         .write = on_write,
         .arg = console,
     };
