@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tests.system.conftest import BINARY, MARK, wait_for_no_process
 
 TIMEOUT_S = 120
 WAITS = "import time\nprint('begun', flush=True)\ntime.sleep(1000)"
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 EMBEDDED = ["run", "--python", sys.executable]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

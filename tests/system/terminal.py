@@ -27,9 +27,9 @@ class Terminal:
         self, command: list[str | Path], env: dict[str, str], cwd: Path | None = None
     ) -> None:
         self.master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        self.before = termios.tcgetattr(slave)
         self.slave = slave  # kept, so that its attributes can be asked for at the end
+        self.resize(80)
+        self.before = termios.tcgetattr(slave)
         self.output = b""
         self.process = subprocess.Popen(
             command,
@@ -75,6 +75,14 @@ class Terminal:
 
     def press_interrupt(self) -> None:
         self.type("\x03")
+
+    def press_stop(self) -> None:
+        self.type("\x1a")
+
+    def resize(self, columns: int) -> None:
+        fcntl.ioctl(
+            self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0)
+        )
 
     def wait(self) -> int:
         """Its exit status; all output has been read."""

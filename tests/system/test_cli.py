@@ -14,15 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.commandline import TIMEOUT_S, WAITS, Run, display, start
+from tests.system.commandline import PNG, TIMEOUT_S, WAITS, Run, display, start
 from tests.system.conftest import BINARY
 from tests.system.servers import Server
 from tests.system.terminal import Terminal
 
 pytest_plugins = ["tests.system.commandline_fixtures"]
 pytestmark = pytest.mark.cellwall
-
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
 
 
 def test_the_result_and_the_streams_go_where_they_belong(cellwall: Run) -> None:
