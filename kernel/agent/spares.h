@@ -21,8 +21,9 @@ struct spares; /* opaque */
 
 /* COUNT for each language; 0: none. On success the caller owns *ret. 0 or < 0. */
 int spares_create(struct spares **ret, struct agent *agent, unsigned count);
-void
-spares_destroy(struct spares *spares); /* before its agent's owners. NULL is allowed */
+
+/* Before its agent's owners. NULL is allowed. */
+void spares_destroy(struct spares *spares);
 
 /* Notes that OWNER asks, and finds what fits, which is still a spare. NULL: none. */
 struct agent_context *spares_find(struct spares *spares, const struct owner *owner,
