@@ -208,6 +208,38 @@ test_parents_are_made_on_wish(void **state)
 }
 
 static void
+assert_mode(struct hands *f, const char *path, unsigned mode)
+{
+    struct workspace_file file;
+
+    assert_int_equal(
+        workspace_files_look(f->folder, slice_text(path), &file, hands_fresh(f)), 0);
+    assert_int_equal(file.mode, mode);
+}
+
+static void
+test_modes_are_not_a_matter_of_the_umask(void **state)
+{
+    struct hands *f = *state;
+    const struct workspace_write wish = { .path = slice_text("made/on/the/way"),
+                                          .bytes = slice_text("x"),
+                                          .make_parents = true };
+    mode_t before = umask(0077);
+
+    assert_int_equal(hands_put(f, "file", "x", WORKSPACE_WRITE_NEW), 0);
+    assert_int_equal(hands_make_directory(f, "directory", false), 0);
+    assert_int_equal(workspace_files_write(f->folder, &wish, NULL, hands_fresh(f)), 0);
+    assert_int_equal(umask(before), 0077);
+    assert_mode(f, "file", 0644);
+    assert_mode(f, "directory", 0755);
+    assert_mode(f, "made/on", 0755);
+    assert_mode(f, "made/on/the/way", 0644);
+    assert_int_equal(fchmodat(f->folder, "file", 0600, 0), 0); /* and stays so */
+    assert_int_equal(hands_put(f, "file", "y", WORKSPACE_WRITE_REPLACE), 0);
+    assert_mode(f, "file", 0600);
+}
+
+static void
 test_what_is_no_file_is_told(void **state)
 {
     struct hands *f = *state;
@@ -392,6 +424,7 @@ main(int argc, char **argv)
         TEST(test_a_huge_sparse_file_is_read_in_parts),
         TEST(test_paths_out_of_the_workspace_are_refused),
         TEST(test_parents_are_made_on_wish),
+        TEST(test_modes_are_not_a_matter_of_the_umask),
         TEST(test_what_is_no_file_is_told),
         TEST(test_a_fifo_with_a_reader_gets_nothing),
         TEST(test_a_leased_file_is_not_waited_for),
