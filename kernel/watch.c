@@ -29,14 +29,12 @@ struct watch {
 
 CLEANUP_DEFINE(struct watch, watch_destroy);
 
-/* Behind nohup the end of the terminal shall not be ours. Blocked, it would come all the
- * same. */
-static bool
-is_ignored(int number)
+bool
+watch_is_ignored(int signal)
 {
     struct sigaction action;
 
-    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
 static sigset_t
@@ -47,7 +45,7 @@ watched_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    if (!is_ignored(SIGHUP))
+    if (!watch_is_ignored(SIGHUP))
         sigaddset(&set, SIGHUP);
     return set;
 }

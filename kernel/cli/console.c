@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -75,22 +76,12 @@ on_write(enum screen_stream stream, struct slice text, void *arg)
     return 0;
 }
 
-/* Who starts us behind nohup, or from a script in the background, wants these ignored;
- * blocked ones would come all the same. */
-static bool
-is_ignored(int number)
-{
-    struct sigaction action;
-
-    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
-}
-
 /* They come as events from now on, besides those that do already. */
 static int
 watch_signals(struct console *console, const int *wanted, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_ignored(wanted[i]))
+        if (!watch_is_ignored(wanted[i]))
             sigaddset(&console->watched, wanted[i]);
     }
     if (sigprocmask(SIG_BLOCK, &console->watched, NULL) < 0)
