@@ -41,7 +41,7 @@
 #define DRAIN_US 300000 /* at the end, for what clients have not read yet */
 #define ANY_DIRECTORY "/var/tmp" /* a zygote sees no notebook's directory */
 
-enum { SERVE_E_START = 1 };
+enum { SERVE_E_START = 1, SERVE_E_ENDED };
 
 struct arguments {
     const char *config;
@@ -510,6 +510,8 @@ prepare_tier(struct serve *serve, struct error *err)
 
     while (r == 0 && !finding.done)
         r = loop_wait(serve->loop, -1);
+    if (r == 0 && serve->ended)
+        r = SERVE_E_ENDED;
     if (r != 0)
         return r;
     if (strcmp(serve->settings.tier, "full") == 0)
@@ -662,6 +664,8 @@ serve_run(struct serve *serve)
     struct error err = { 0 };
     int r = start(serve, &err);
 
+    if (r == SERVE_E_ENDED) /* before it began */
+        return serve->status;
     if (r != 0) {
         log_line("serve: %s", err.text[0] != '\0' ? err.text : strerror(-r));
         return EXIT_STATUS_NOT_STARTED;

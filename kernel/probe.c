@@ -84,6 +84,7 @@ ask(json_t **ret, const struct runtime *runtime, const char *interpreter,
     CLEANUP(buffer_fini) struct buffer out, errors;
     CLEANUP(words_fini) struct words words = { { NULL } };
     struct error why = { 0 };
+    const char *said;
     int r;
 
     buffer_init(&out, PROBE_BYTES_MAX);
@@ -94,9 +95,11 @@ ask(json_t **ret, const struct runtime *runtime, const char *interpreter,
     r = child_run(words.argv, PROBE_TIMEOUT_MS, &out, &errors, &why);
     if (r < 0)
         return r;
-    if (r == CHILD_E_FAILED)
-        return error_set(err, PROBE_E_FAILED, "asking the interpreter failed: %s: %s",
-                         why.text, last_line(&errors));
+    if (r == CHILD_E_FAILED) {
+        said = last_line(&errors);
+        return error_set(err, PROBE_E_FAILED, "asking the interpreter failed: %s%s%s",
+                         why.text, said[0] != '\0' ? ": " : "", said);
+    }
     r = tree_load_object(ret, buffer_slice(&out), &limits, &why);
     if (r > 0)
         return error_set(err, PROBE_E_FAILED, "%s: its answer is no JSON object: %s",
