@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 from pathlib import Path
@@ -45,6 +46,26 @@ def test_nothing_is_left_when_a_signal_ends_the_call(
         process.send_signal(number)
         status = process.wait(TIMEOUT_S)
         assert status == (-number if number == signal.SIGKILL else 130)
+    assert_nothing_is_left(alone)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [(["run", "-e", "1"], 130), (["doctor"], -signal.SIGINT), (["serve"], 0)],
+)
+def test_nothing_is_left_when_an_interpreter_that_hangs_is_given_up(
+    alone: dict[str, str], tmp_path: Path, words: list[str], status: int
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho begun >'{pipe}'\nexec sleep 1000\n")
+    python.chmod(0o755)
+    with start(alone, *words, "--python", str(python)) as process:
+        assert pipe.read_text() == "begun\n"
+        process.send_signal(signal.SIGTERM if status == 0 else signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == status
+    shutil.rmtree(Path(alone["XDG_RUNTIME_DIR"]) / "cellwall", ignore_errors=True)
     assert_nothing_is_left(alone)
 
 
