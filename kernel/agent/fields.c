@@ -34,13 +34,16 @@ static int
 check_number(const struct field *field, const json_t *value, struct refusal *no)
 {
     double number = json_number_value(value);
+    json_int_t integer = json_integer_value(value);
 
     if (!json_is_number(value) ||
         (field->kind == FIELD_INTEGER && !json_is_integer(value)))
         return fields_refuse(no, field->name,
                              field->kind == FIELD_INTEGER ? "must be an integer"
                                                           : "must be a number");
-    if (number >= (double)field->min && number <= (double)field->max)
+    if (json_is_integer(value)
+            ? integer >= field->min && integer <= field->max /* all digits */
+            : number >= (double)field->min && number <= (double)field->max)
         return 0;
     refusal_set(no, REFUSAL_INVALID_ARGUMENT,
                 "\"%s\" must be from %" PRId64 " to %" PRId64, field->name, field->min,
