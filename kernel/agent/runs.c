@@ -384,6 +384,23 @@ end(struct run *run)
     owner->ended_bytes += kept_bytes(run);
 }
 
+/* All of it in its place, or none. */
+static int
+make_outcome(struct run *run, const struct context_outcome *outcome)
+{
+    CLEANUP(refusal_fini) struct refusal no = { .details = NULL };
+    int r = outcome_append(&run->outcome, run, outcome);
+
+    if (r != BUFFER_E_FULL)
+        return r;
+    buffer_clear(&run->outcome, 0);
+    refusal_set(&no, REFUSAL_TOO_LARGE,
+                "it has run, but its outcome has more than %zu "
+                "bytes as JSON",
+                run->outcome.limit);
+    return refusal_append(&no, &run->outcome);
+}
+
 int
 run_done(struct run *run, const struct context_outcome *outcome)
 {
@@ -401,7 +418,7 @@ run_done(struct run *run, const struct context_outcome *outcome)
     }
     r = tell_status(run, "idle");
     if (r == 0)
-        r = outcome_append(&run->outcome, run, outcome);
+        r = make_outcome(run, outcome);
     if (r != 0)
         return r < 0 ? r : -EMSGSIZE;
     end(run);

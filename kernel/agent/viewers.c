@@ -11,6 +11,8 @@
 #include "kernel/agent/events.h"
 #include "protocol/cleanup.h"
 
+#define MEMBER_BYTES 64 /* of what an outcome gets besides */
+
 int
 run_add_viewer(struct run *run, const struct call *call, bool streams, uint64_t after,
                bool attached)
@@ -112,7 +114,7 @@ reply(const struct run *run, const struct viewer *viewer)
     CLEANUP(buffer_fini) struct buffer content;
     int r;
 
-    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
+    buffer_init(&content, AGENT_REPLY_BYTES_MAX + MEMBER_BYTES);
     if (!viewer->attached)
         return client_reply(
             run->agent, viewer->client,
