@@ -45,7 +45,7 @@ static const struct option_spec options[] = {
     { "FILE", 0, OPTION_WORDS, NULL, NULL, offsetof(struct arguments, words),
       "The code to run; - is stdin." },
     { "code", 'e', OPTION_LIST, "CODE", NULL, offsetof(struct arguments, codes),
-      "Run this code instead of a file." },
+      "Run this code instead of a file. It is one argument, of several lines perhaps." },
     { "context", 'c', OPTION_TEXT, "NAME", NULL, offsetof(struct arguments, context),
       "Run in the context NAME of the running server and keep it, with its variables\n"
       "and files. It is made when there is none; --language and --limits count then.\n"
@@ -329,32 +329,38 @@ const struct command command_run = {
         "      When none runs, one is started for this call and ended with it.\n"
         "\n"
         "      Ctrl-C interrupts the code, a second one within two seconds kills its\n"
-        "      interpreter, a third one leaves at once.\n",
+        "      interpreter, a third one leaves at once. Ctrl-Z stops this command, but\n"
+        "      not the code, nor its limit of time.\n",
     .options = options,
     .option_count = N_ELEMENTS(options),
-    .notes = "EXAMPLES\n"
-             "      cellwall run -e '1 + 1'\n"
-             "      cellwall run --timeout 10 --limits memory=512M script.py\n"
-             "      cellwall run --context notes -e 'x = 41'\n"
-             "      cellwall run --context notes -e 'x + 1'\n"
-             "      echo 'print(6 * 7)' | cellwall run -\n"
-             "      cellwall run --json -e '1 / 0' | jq -r .error.ename\n"
-             "\n"
-             "EXIT STATUS\n"
-             "      0    the code ran to its end\n"
-             "      1    it raised an exception. Python's sys.exit(N) gives N\n"
-             "      2    wrong usage; the server has no such language; a limit too high\n"
-             "      124  it ran for longer than it may\n"
-             "      125  no server, or the interpreter could not be started\n"
-             "      130  interrupted, by Ctrl-C or by somebody else\n"
-             "      137  killed by another limit than time, or crashed\n"
-             "      141  the reader of stdout has gone\n"
-             "\n"
-             "ENVIRONMENT\n"
-             "      CELLWALL_SERVER   as --server\n"
-             "      XDG_RUNTIME_DIR   where the server of this user is looked for\n"
-             "      NO_COLOR          if not empty: tracebacks without colours\n"
-             "      TERM, TERM_PROGRAM\n"
-             "                        what the terminal can do, for images\n",
+    .notes =
+        "EXAMPLES\n"
+        "      cellwall run -e '1 + 1'\n"
+        "      cellwall run --timeout 10 --limits memory=512M script.py\n"
+        "      cellwall run --context notes -e 'x = 41'\n"
+        "      cellwall run --context notes -e 'x + 1'\n"
+        "      echo 'print(6 * 7)' | cellwall run -\n"
+        "      cellwall run --json -e '1 / 0' | jq -r .error.ename\n"
+        "\n"
+        "EXIT STATUS\n"
+        "      0    the code ran to its end\n"
+        "      1    it raised an exception, or what it printed or displayed could "
+        "not be\n"
+        "           written. Python's sys.exit(N) gives N\n"
+        "      2    wrong usage; the server has no such language; a limit too high\n"
+        "      124  it ran for longer than it may\n"
+        "      125  no server, or the interpreter could not be started\n"
+        "      130  interrupted, by Ctrl-C or by somebody else\n"
+        "      137  killed by another limit than time, or crashed\n"
+        "      141  the reader of stdout has gone\n"
+        "\n"
+        "ENVIRONMENT\n"
+        "      CELLWALL_SERVER   as --server\n"
+        "      XDG_RUNTIME_DIR   where the server of this user is looked for\n"
+        "      CELLWALL_RUNTIMES folder of the runtimes, for a server of this call\n"
+        "      NO_COLOR          if not empty: no colours but those of the code\n"
+        "      TERM, TERM_PROGRAM\n"
+        "                        what the terminal can do: colours (unless dumb) and\n"
+        "                        images (kitty, ghostty, WezTerm, iTerm2)\n",
     .run = run,
 };

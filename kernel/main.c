@@ -34,7 +34,13 @@ print_help(FILE *out)
     for (size_t i = 0; i < N_ELEMENTS(commands); i++)
         if (commands[i]->summary != NULL)
             fprintf(out, "  %-20s %s\n", commands[i]->name, commands[i]->summary);
-    fputs("\n\"cellwall COMMAND --help\" describes a command.\n", out);
+    fputs("\n\"cellwall COMMAND --help\" describes a command.\n"
+          "\n"
+          "Examples:\n"
+          "  cellwall doctor                  what works on this machine\n"
+          "  cellwall run -e '1 + 1'          a value from a sandbox\n"
+          "  cellwall install-kernelspec      the kernel for JupyterLab\n",
+          out);
 }
 
 static int
