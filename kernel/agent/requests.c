@@ -322,9 +322,9 @@ answer_refusal(struct agent *agent, const struct call *call, const struct refusa
     CLEANUP(buffer_fini) struct buffer content;
     int r;
 
+    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     if (call->row != NULL && call->row->reply == NULL)
         return 0;
-    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     r = refusal_append(no, &content);
     if (r != 0)
         return r < 0 ? r : -EMSGSIZE;

@@ -246,9 +246,9 @@ tell(struct run *run, const char *type, struct slice content, const struct frame
     struct event_parts parts = { .type = type, .content = content };
     int r;
 
+    buffer_init(&metadata, AGENT_REPLY_BYTES_MAX);
     if (run->context == NULL)
         return 0;
-    buffer_init(&metadata, AGENT_REPLY_BYTES_MAX);
     r = append_metadata(&metadata, run,
                         frame != NULL ? frame->metadata : (struct slice){ 0 }, reason);
     if (r != 0)
