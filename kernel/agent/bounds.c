@@ -154,7 +154,7 @@ read_limit(const struct limit *row, const json_t *value, uint64_t *ret, struct e
                          row->in_thousandths ? "a number" : "an integer");
     if (number < 0 || number > 9e15)
         return error_set(err, BOUNDS_E_INVALID, "\"%s\" is out of bounds", row->name);
-    *ret = (uint64_t)number;
+    *ret = (uint64_t)(number + 0.5); /* 1.001 * 1000 is a little less than 1001 */
     if (*ret == 0 && !(row->may_be_none && number == 0))
         return error_set(err, BOUNDS_E_INVALID, "\"%s\" must be more than that",
                          row->name);

@@ -167,6 +167,20 @@ test_each_limit_can_be_set_and_is_described_as_it_was_set(void **state)
 }
 
 static void
+test_thousandths_of_a_cpu_are_exact(void **state)
+{
+    (void)state;
+    for (unsigned milli = 1; milli <= 10000; milli++) {
+        struct context_limits limits = { .run_ms = 0 };
+        CLEANUP(tree_decrefp) json_t *told = json_object();
+
+        json_object_set_new(told, "cpus", json_real(milli / 1000.0));
+        assert_int_equal(bounds_take_limits(&limits, told, NULL, NULL, NULL), 0);
+        assert_int_equal(limits.sandbox.cpu_milli, milli);
+    }
+}
+
+static void
 test_limits_that_make_no_sense_are_refused_by_name(void **state)
 {
     static const struct {
@@ -280,6 +294,7 @@ main(void)
         cmocka_unit_test(test_bounds_that_make_no_sense_are_refused_by_name),
         cmocka_unit_test(test_limits_change_what_they_name_alone),
         cmocka_unit_test(test_each_limit_can_be_set_and_is_described_as_it_was_set),
+        cmocka_unit_test(test_thousandths_of_a_cpu_are_exact),
         cmocka_unit_test(test_limits_that_make_no_sense_are_refused_by_name),
         cmocka_unit_test(test_a_limit_may_reach_its_ceiling_and_not_pass_it),
         cmocka_unit_test(test_no_limit_at_all_is_above_every_ceiling),
