@@ -56,6 +56,9 @@ DESCRIPTION
   A full run takes about fifteen minutes, --quick about four; --quick is for a first look
   and for trying changes, not for figures to be told to others.
 """
+BUSY = (
+    "the machine was busy with other things: the ratios say something, the times do not"
+)
 NOTES = """\
 FILES
   build/bench.json            the figures of the last run
@@ -197,6 +200,8 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
                 print(f"bench: {name}", file=sys.stderr, flush=True)
                 functions[name](bench, results)
     about["load_after"] = round(os.getloadavg()[0], 2)
+    if about["load_before"] > (os.cpu_count() or 1):
+        results.remark(BUSY)
     about["seconds"] = round(time.monotonic() - began)
     about["quick"] = quick
     return {"machine": about, "rows": results.as_json(), "notes": results.notes}
@@ -211,7 +216,7 @@ def head(about: dict[str, Any]) -> str:
         f"{about['memory_gib']} GiB, {about['system']}, {about['user']} user; "
         f"load {about['load_before']} before, {about['load_after']} after\n"
         f"Python {about['python']}, {versions}\n"
-        "medians, in brackets p99 (or the maximum); Nx: how many times better the first "
+        "medians, in brackets p99 (or the worst); Nx: how many times better the first "
         "column is\n"
     )
 

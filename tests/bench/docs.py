@@ -42,9 +42,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> list[str]:
         lines[1] = "|---|" + "---:|" * len(columns)
     for row in rows:
         cells = [
-            cell(row["columns"][name]) + ratio_text(row, name)
-            if name in row["columns"]
-            else ""
+            cell(row, name) + ratio_text(row, name) if name in row["columns"] else ""
             for name in columns
         ]
         line = f"| {indented(label_of(row))} | " + " | ".join(cells) + " |"
@@ -73,7 +71,8 @@ def section(report: dict[str, Any], rows: list[dict[str, Any]]) -> str:
         f"{about['python']}, {versions}.",
         "",
         "Medians; in brackets p99, or the maximum where there are fewer than 100 "
-        "samples. *N*x: how many times better the first column is.",
+        "samples (the minimum where more is better). *N*x: how many times better the "
+        "first column is.",
     ]
     for group, group_rows in groups_of(rows).items():
         lines += ["", f"### {group}", "", *markdown_table(group_rows)]
