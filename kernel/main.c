@@ -69,11 +69,13 @@ reserve_streams(void)
 static int
 finish_stdout(int status)
 {
-    int failure = fflush(stdout) != 0 ? errno : ferror(stdout) != 0 ? EIO : 0;
+    const char *why = fflush(stdout) != 0 ? strerror(errno) : NULL;
 
-    if (failure == 0)
+    if (why == NULL && ferror(stdout) == 0)
         return status;
-    log_line("cannot write to stdout: %s", strerror(failure));
+    /* What had failed before the end has left no reason. */
+    log_line("cannot write to stdout%s%s", why != NULL ? ": " : "",
+             why != NULL ? why : "");
     return status == EXIT_STATUS_OK ? EXIT_STATUS_FAILED : status;
 }
 
