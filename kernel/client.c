@@ -220,8 +220,8 @@ client_post(struct client *client, const char *type, json_t *content)
 {
     CLEANUP(tree_decrefp) json_t *owned = content;
 
-    return content == NULL ? -ENOMEM
-                           : send_request(client, type, content, (struct slice){ 0 });
+    return owned == NULL ? -ENOMEM
+                         : send_request(client, type, owned, (struct slice){ 0 });
 }
 
 /* Takes a message off the socket into client->parts. 0, or 1: there is none, or it has

@@ -98,7 +98,7 @@ visit_ask(struct visit *visit, const char *type, json_t *content, struct slice b
 {
     CLEANUP(tree_decrefp) json_t *owned = content;
     const struct client_request request = { .type = type,
-                                            .content = content,
+                                            .content = owned,
                                             .buffer = buffer };
     const struct client_watch watch = { visit->console.signals, on_signals_readable,
                                         visit };
