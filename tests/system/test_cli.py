@@ -83,10 +83,11 @@ def test_a_reader_that_goes_ends_it_quietly(env: dict[str, str]) -> None:
     code = "while True: print('x' * 1000)"
     with start(env, "run", "--timeout", "0", "-e", code) as process:
         assert process.stdout is not None and process.stderr is not None
-        assert process.stdout.readline()
+        line = process.stdout.readline()
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 141
-        assert process.stderr.read() == ""
+        status = process.wait(TIMEOUT_S)
+        said = process.stderr.read()
+    assert (line[:1], status, said) == ("x", 141, "")
 
 
 def test_an_unwritable_stdout_is_told(cellwall: Run) -> None:
