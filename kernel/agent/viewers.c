@@ -91,10 +91,10 @@ tell_events(const struct run *run, struct viewer *viewer)
 
     while (r == 0 && viewer->streams &&
            (event = events_after(run->events, viewer->seq)) != NULL) {
-        viewer->missed += events_missed(run->events, viewer->seq);
         r = tell_event(run, viewer, event);
         if (r != 0)
             break;
+        viewer->missed += events_missed(run->events, viewer->seq);
         viewer->seq = event->seq;
         viewer->blocked_us = 0;
     }
