@@ -182,7 +182,8 @@ class Agent:
                 if event.type in types and (text is None or text in str(event.content)):
                     return event
             seen = len(events)
-            assert msg_id not in self.replies, self.replies[msg_id]
+            reply = self.replies.get(msg_id)
+            assert reply is None or reply.type == "watch_context_reply", reply
             self.receive()
 
     # Asking.
