@@ -181,6 +181,21 @@ test_events_of_nothing_are_bounded_too(void **state)
     assert_kept(f, 1000 - BYTES_MAX / f->event_bytes + 1, 1000);
 }
 
+static void
+test_a_log_that_has_lost_some_grows_in_order(void **state)
+{
+    struct fixture *f = *state;
+
+    for (int i = 0; i < 20; i++)
+        add_bytes(f, BYTES_MAX / 8);
+    for (int i = 0; i < 200; i++) { /* from some large ones to many small ones */
+        uint64_t last = events_next_seq(f->events);
+
+        add(f, "");
+        assert_kept(f, events_after(f->events, 0)->seq, last);
+    }
+}
+
 /* A reader that was away asks for what is behind the last one that it has seen. */
 static void
 test_a_reader_is_told_how_many_it_has_missed(void **state)
@@ -277,6 +292,7 @@ main(void)
         TEST(test_as_many_go_as_a_large_one_needs),
         TEST(test_one_larger_than_the_log_is_kept_until_the_next),
         TEST(test_events_of_nothing_are_bounded_too),
+        TEST(test_a_log_that_has_lost_some_grows_in_order),
         TEST(test_a_reader_is_told_how_many_it_has_missed),
         TEST(test_a_number_that_has_not_come_yet_has_nothing_behind_it),
         TEST(test_the_bytes_behind_a_number_are_those_that_are_there),
