@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -158,4 +159,16 @@ processes_cpu_us(const int *pids, size_t count)
         sum += waited_cpu_us(pids[i]);
     }
     return sum;
+}
+
+bool
+processes_shares_users(int pid)
+{
+    char path[64];
+    struct stat ours, theirs;
+
+    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+    return pid > 0 && stat("/proc/self/ns/user", &ours) == 0 &&
+           stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
 }

@@ -25,4 +25,8 @@ uint64_t processes_memory(const int *pids, size_t count, bool exact);
  * and waited for; these are told to a tick, often 10 ms. */
 uint64_t processes_cpu_us(const int *pids, size_t count);
 
+/* PID is in the same user namespace as this process; false, too, when it is not to be
+ * had. What runs in a context cannot leave its own. */
+bool processes_shares_users(int pid);
+
 #endif

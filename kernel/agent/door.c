@@ -79,7 +79,7 @@ static const struct option {
     { ZMQ_HEARTBEAT_TTL, HEARTBEAT_LOST_MS, TCPS },
     { ZMQ_CURVE_SERVER, 1, GATE_CURVE },
     /* If nobody could answer who may come in, nobody may. */
-    { ZMQ_ZAP_ENFORCE_DOMAIN, 1, GATE_CURVE },
+    { ZMQ_ZAP_ENFORCE_DOMAIN, 1, GATE_CURVE | GATE_IPC },
 };
 
 struct gate {
@@ -93,7 +93,7 @@ struct gate {
 
 struct door {
     void *context; /* owned */
-    struct zap *zap; /* owned; NULL: no keys */
+    struct zap *zap; /* owned */
     struct crowd *crowd; /* owned */
     struct keys *keys; /* borrowed; NULL: none */
     uid_t uid; /* whose processes come in at ipc */
@@ -154,6 +154,8 @@ configure(const struct door *door, const struct gate *gate)
     /* Others are shown out before they can say anything. */
     if (r == 0 && gate->kind == GATE_IPC)
         r = socket_set(gate->socket, ZMQ_IPC_FILTER_UID, &door->uid, sizeof door->uid);
+    if (r == 0 && gate->kind == GATE_IPC)
+        r = set_text(gate->socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN_IPC);
     if (r == 0 && gate->kind != GATE_IPC && strchr(gate->address, '[') != NULL)
         r = socket_set_int(gate->socket, ZMQ_IPV6, 1);
     if (r == 0 && gate->kind == GATE_CURVE)
@@ -308,7 +310,7 @@ door_create(struct door **ret, struct loop *loop, const struct door_options *wan
     if (door->context == NULL)
         return error_errno(err, "zmq_ctx_new");
     r = crowd_create(&door->crowd, loop);
-    if (r == 0 && door->keys != NULL)
+    if (r == 0)
         r = zap_create(&door->zap, door->context, loop, door->keys, err);
     for (size_t i = 0; r == 0 && i < wanted->address_count; i++)
         r = open_gate(door, loop, wanted, wanted->addresses[i], err);
@@ -358,7 +360,7 @@ door_address(const struct door *door, size_t index)
 uint64_t
 door_refused(const struct door *door)
 {
-    return door->zap != NULL ? zap_refused(door->zap) : 0;
+    return zap_refused(door->zap);
 }
 
 bool
@@ -378,38 +380,15 @@ is_identity(struct slice identity)
            identity.length <= WIRE_IDENTITY_BYTES_MAX;
 }
 
-/* The number behind the third colon from the end. */
-static bool
-read_peer_uid(const char *peer, uid_t *ret)
-{
-    const char *colon = peer + strlen(peer);
-    unsigned long uid;
-    char *end;
-
-    for (int fields = 0; fields < 3; fields++) {
-        while (colon > peer && colon[-1] >= '0' && colon[-1] <= '9')
-            colon--;
-        if (colon == peer || colon[-1] != ':' || colon[0] == ':' || colon[0] == '\0')
-            return false;
-        colon--;
-    }
-    errno = 0;
-    uid = strtoul(colon + 1, &end, 10);
-    if (errno != 0 || *end != ':' || uid > (uid_t)-1)
-        return false;
-    *ret = (uid_t)uid;
-    return true;
-}
-
 static bool
 name_user(struct door *door, zmq_msg_t *part)
 {
     const char *peer = zmq_msg_gets(part, "Peer-Address");
-    uid_t uid;
+    struct ipc_peer who;
 
-    if (peer == NULL || !read_peer_uid(peer, &uid) || uid != door->uid)
+    if (peer == NULL || !ipc_read_peer(&who, slice_text(peer)) || who.uid != door->uid)
         return false;
-    snprintf(door->owner, sizeof door->owner, "uid:%u", (unsigned)uid);
+    snprintf(door->owner, sizeof door->owner, "uid:%u", (unsigned)who.uid);
     return true;
 }
 

@@ -14,6 +14,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +28,8 @@
 #include "protocol/error.h"
 #include "tests/kernel/doorway.h"
 #include "tests/kernel/keyring.h"
+
+#define TURN_MS 10 /* between two looks at what no loop tells */
 
 static void
 test_an_owner_on_ipc_is_the_user_of_the_process(void **state)
@@ -66,12 +69,18 @@ test_an_ipc_socket_is_a_file_of_this_user_alone_that_goes_away(void **state)
     assert_int_equal(access(f->path, F_OK), -1);
 }
 
+/* The door must be asked meanwhile who may come in. */
 static void
-read_exactly(int fd, uint8_t *ret, size_t length)
+read_exactly(struct doorway *f, int fd, uint8_t *ret, size_t length)
 {
-    while (length > 0) {
-        ssize_t n = read(fd, ret, length);
+    struct pollfd entry = { .fd = fd, .events = POLLIN };
 
+    while (length > 0) {
+        ssize_t n;
+
+        while (poll(&entry, 1, 0) == 0)
+            assert_int_equal(loop_wait(f->loop, TURN_MS), 0);
+        n = read(fd, ret, length);
         assert_true(n > 0);
         ret += n;
         length -= (size_t)n;
@@ -80,7 +89,7 @@ read_exactly(int fd, uint8_t *ret, size_t length)
 
 /* Writes ZMTP by hand: what no library lets a client say. */
 static void
-enter_by_hand(int fd, const char *const *properties)
+say_hello(int fd, const char *const *properties)
 {
     uint8_t bytes[512] = { [0] = 0xff, [9] = 0x7f, 3, 0, 'N', 'U', 'L', 'L' };
     size_t used = 64, ready;
@@ -103,9 +112,18 @@ enter_by_hand(int fd, const char *const *properties)
     }
     bytes[ready] = (uint8_t)(used - ready - 1);
     assert_int_equal(write(fd, bytes, used), used);
-    read_exactly(fd, bytes, 64); /* before the server is ready it wants no message */
-    read_exactly(fd, bytes, 2);
-    read_exactly(fd, bytes + 2, bytes[1]);
+}
+
+static void
+enter_by_hand(struct doorway *f, int fd, const char *const *properties)
+{
+    uint8_t bytes[256];
+
+    say_hello(fd, properties);
+    read_exactly(f, fd, bytes, 64); /* before the server is ready it wants no message */
+    read_exactly(f, fd, bytes, 2);
+    assert_true(bytes[1] <= sizeof bytes - 2);
+    read_exactly(f, fd, bytes + 2, bytes[1]);
     assert_memory_equal(bytes + 2, "\5READY", 6);
     assert_int_equal(write(fd, "\0\6forged", 8), 8);
 }
@@ -137,7 +155,7 @@ test_a_client_cannot_say_who_it_is_on_ipc(void **state)
     doorway_open_ipc(f);
     fd = connect_ipc(f);
     assert_true(fd >= 0);
-    enter_by_hand(fd, lies);
+    enter_by_hand(f, fd, lies);
     doorway_expect(f, doorway_me(), "forged");
     close(fd);
 }
@@ -153,6 +171,52 @@ try_as_a_stranger(const struct doorway *f)
         _exit(2);
     fd = connect_ipc(f);
     _exit(fd < 0 ? 3 : read(fd, &byte, 1) <= 0 ? 0 : 1);
+}
+
+/* As code in a context of an ordinary user's: the same user, who sees the socket. Exits
+ * with 0 when the door was shut; 3: there are no such namespaces here. */
+static void
+try_from_a_sandbox(const struct doorway *f)
+{
+    static const char *const names[] = { "Socket-Type", "DEALER", NULL };
+    uint8_t bytes[256];
+    size_t used = 0;
+    ssize_t n;
+    int fd;
+
+    if (unshare(CLONE_NEWUSER) < 0)
+        _exit(3);
+    fd = connect_ipc(f);
+    if (fd < 0)
+        _exit(2);
+    say_hello(fd, names);
+    while ((n = read(fd, bytes + used, sizeof bytes - used)) > 0)
+        used += (size_t)n;
+    _exit(memmem(bytes, used, "\5READY", 6) == NULL ? 0 : 1);
+}
+
+static void
+test_a_sandbox_of_the_same_user_is_shown_out(void **state)
+{
+    struct doorway *f = *state;
+    int status;
+    pid_t child;
+    void *a;
+
+    doorway_open_ipc(f);
+    child = fork();
+    if (child == 0)
+        try_from_a_sandbox(f);
+    while (waitpid(child, &status, WNOHANG) == 0)
+        assert_int_equal(loop_wait(f->loop, TURN_MS), 0);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 3)
+        skip();
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_int_equal(door_refused(f->door), 1);
+    a = doorway_enter(f, DOORWAY_ME);
+    doorway_say(a, "mine");
+    doorway_expect(f, doorway_me(), "mine");
 }
 
 static void
@@ -419,7 +483,7 @@ test_on_tcp_without_keys_everybody_is_anyone(void **state)
     doorway_say(a, "hello");
     doorway_expect(f, "anyone", "hello");
     fd = connect_tcp(door_address(f->door, 0));
-    enter_by_hand(fd, lies);
+    enter_by_hand(f, fd, lies);
     doorway_expect(f, "anyone", "forged");
     close(fd);
 }
@@ -531,6 +595,7 @@ main(void)
         TEST(test_an_owner_on_ipc_is_the_user_of_the_process),
         TEST(test_an_ipc_socket_is_a_file_of_this_user_alone_that_goes_away),
         TEST(test_a_client_cannot_say_who_it_is_on_ipc),
+        TEST(test_a_sandbox_of_the_same_user_is_shown_out),
         TEST(test_another_user_is_shown_out_even_if_it_reaches_the_socket),
         TEST(test_a_socket_that_was_left_behind_is_replaced),
         TEST(test_a_second_door_at_an_address_is_refused),
