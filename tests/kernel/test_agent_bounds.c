@@ -189,6 +189,7 @@ test_limits_that_make_no_sense_are_refused_by_name(void **state)
         { "[]", "an object" },
         { "{\"memory\":1}", "\"memory\" is no limit" },
         { "{\"memory_bytes\":-1}", "out of bounds" },
+        { "{\"output_bytes\":268435457}", "out of bounds" },
         { "{\"memory_bytes\":1.5}", "must be an integer" },
         { "{\"memory_bytes\":\"1G\"}", "must be an integer" },
         { "{\"memory_bytes\":9000000000000001}", "out of bounds" },
