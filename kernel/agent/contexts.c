@@ -199,10 +199,8 @@ fill(struct agent_context *context, const struct context_wish *wish)
              wish->name != NULL ? wish->name : "");
     agent_make_id(context->id, "ctx_");
     json_decref(context->labels);
-    free(context->cwd);
     context->labels = wish->labels != NULL ? json_deep_copy(wish->labels) : json_object();
-    context->cwd = strdup(wish->cwd != NULL ? wish->cwd : WORKSPACE_PATH);
-    return context->labels == NULL || context->cwd == NULL ? -ENOMEM : 0;
+    return context->labels == NULL ? -ENOMEM : 0;
 }
 
 static void
@@ -238,7 +236,8 @@ make(struct agent_context **ret, struct agent *agent, struct owner *owner,
         return -ENOMEM;
     context->agent = agent;
     enter(context, owner);
-    r = fill(context, wish);
+    context->cwd = strdup(wish->cwd != NULL ? wish->cwd : WORKSPACE_PATH);
+    r = context->cwd != NULL ? fill(context, wish) : -ENOMEM;
     if (r == 0)
         r = use_workspace(context, wish, no);
     if (r == 0)
