@@ -86,7 +86,7 @@ test_a_child_is_started_by_exec_until_the_zygote_is_ready(void **state)
 
     use_zygotes(n, 0);
     assert_int_equal(kid_start(&early, n, n->spawner), NURSERY_PID_EXEC);
-    nursery_wait_told(n, "zygote of /zygote: ready");
+    nursery_wait_told(n, "zygote of /zygote (home not set): ready");
     assert_int_equal(kid_start(&late, n, n->spawner), NURSERY_PID_FORK);
     kid_end(&early);
     kid_end(&late);
@@ -285,7 +285,7 @@ test_a_zygote_that_dies_takes_no_child_along_and_is_started_again(void **state)
     prepare(n);
     assert_int_equal(kid_start(&before, n, n->spawner), NURSERY_PID_FORK);
     assert_int_equal(kill(find_zygote(n), SIGKILL), 0);
-    nursery_wait_told(n, "zygote of /zygote: it has ended; until there is another");
+    nursery_wait_told(n, "zygote of /zygote (home not set): it has ended; until there is another");
     assert_true(kid_is_alive(&before));
     n->told[0] = '\0';
     assert_int_equal(kid_start(&between, n, n->spawner), NURSERY_PID_EXEC);
@@ -420,7 +420,7 @@ test_a_zygote_that_exits_is_quoted(void **state)
 static void
 test_a_zygote_that_talks_nonsense_is_given_up(void **state)
 {
-    expect_no_zygote(*state, "nonsense", "[[[", "zygote of /zygote: ?");
+    expect_no_zygote(*state, "nonsense", "[[[", "zygote of /zygote (home not set): ?");
 }
 
 static void
