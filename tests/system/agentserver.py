@@ -8,8 +8,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +46,29 @@ def ordinary(*options: str) -> Server:
     return Server(BINARY, "--python", sys.executable, *options, user=user)
 
 
-@contextmanager
-def as_ordinary_user() -> Iterator[None]:
-    """What connects meanwhile is that user's."""
-    before = os.geteuid()
-    os.seteuid(ORDINARY_USER)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
+CLIENT = """
+import json, sys
+from pathlib import Path
+from tests.system.agentclient import Agent
+with Agent(Path(sys.argv[1])) as agent:
+    print(json.dumps({expression}))
+"""
+
+
+def as_ordinary_user(server: Server, expression: str) -> Any:
+    """The value of EXPRESSION in a process of that user's, where agent is a client."""
+    user = ORDINARY_USER if os.geteuid() == 0 else None
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", CLIENT.format(expression=expression), server.file],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=60,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+    )
+    return json.loads(done.stdout)
 
 
 def keygen(folder: Path, *arguments: str) -> None:

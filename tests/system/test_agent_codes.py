@@ -231,9 +231,12 @@ def test_a_failure_of_the_servers_own_is_told(tmp_path: Path) -> None:
 
 def test_a_file_that_code_has_closed_is_refused() -> None:
     """To an ordinary user's server."""
-    with ordinary() as server, as_ordinary_user(), Agent(server.file) as agent:
-        context = agent.create()
-        agent.write(context, "closed/file", b"1")
-        agent.run("import os; os.chmod('closed', 0)", context=context)
-        reply = agent.ask("read_file_request", context=context, path="closed/file")
+    expression = """[
+        agent.create(name="c"),
+        agent.write("c", "closed/file", b"1"),
+        agent.run("import os; os.chmod('closed', 0)", context="c"),
+        agent.ask("read_file_request", context="c", path="closed/file"),
+    ]"""
+    with ordinary() as server:
+        reply = as_ordinary_user(server, expression)[-1]
         assert reply["code"] == "PERMISSION_DENIED", reply
