@@ -123,9 +123,11 @@ list_variables(char ***ret, const json_t *env, struct refusal *no)
         return -ENOMEM;
     json_object_foreach((json_t *)env, name, value)
     {
-        if (*name == '\0' || strchr(name, '=') != NULL)
-            return refusal_set(no, REFUSAL_INVALID_ARGUMENT,
-                               "\"env\": \"%.64s\" is no name of a variable", name);
+        if (*name == '\0' || strchr(name, '=') != NULL) {
+            refusal_set(no, REFUSAL_INVALID_ARGUMENT,
+                        "\"env\": \"%.64s\" is no name of a variable", name);
+            return refusal_detail(no, "field", json_string("env"));
+        }
         if (asprintf(&variables[count], "%s=%s", name, json_string_value(value)) < 0) {
             variables[count] = NULL;
             return -ENOMEM;
@@ -164,7 +166,11 @@ start(struct agent_context *context, const struct context_wish *wish, struct ref
     if (r != 0)
         return r;
     r = context_create(&context->context, context->agent->loop, &wanted, &err);
-    return r <= 0 ? r : refusal_set(no, REFUSAL_INVALID_ARGUMENT, "%s", err.text);
+    if (r <= 0)
+        return r;
+    refusal_set(no, REFUSAL_INVALID_ARGUMENT, "%s", err.text);
+    return wish->cwd == NULL ? AGENT_E_REFUSED
+                             : refusal_detail(no, "field", json_string("cwd"));
 }
 
 static int

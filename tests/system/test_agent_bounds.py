@@ -253,9 +253,8 @@ def test_too_many_labels_and_variables_are_refused(agent: Agent) -> None:
         del many["n0"]
         assert agent.get("create_context_request", **{member: many})["created"]
     for bad in ({"a=b": "c"}, {"": "c"}, {"a": "b\0c"}):
-        assert refusal(agent, "create_context_request", env=bad).code == (
-            "INVALID_ARGUMENT"
-        )
+        no = refusal(agent, "create_context_request", env=bad)
+        assert (no.code, no.details["field"]) == ("INVALID_ARGUMENT", "env")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +268,8 @@ def test_a_name_that_is_none_is_refused(agent: Agent, name: str) -> None:
 
 @pytest.mark.parametrize("cwd", ["/", "/etc", "../..", "/workspace/../etc", "a/../../b"])
 def test_a_working_directory_is_within_the_workspace(agent: Agent, cwd: str) -> None:
-    assert refusal(agent, "create_context_request", cwd=cwd).code == "INVALID_ARGUMENT"
+    refused = refusal(agent, "create_context_request", cwd=cwd)
+    assert (refused.code, refused.details) == ("INVALID_ARGUMENT", {"field": "cwd"})
     assert agent.get("list_contexts_request")["contexts"] == []
 
 
