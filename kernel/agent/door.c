@@ -34,7 +34,7 @@
 #define OWNER_ANYONE "anyone"
 #define MONITOR "inproc://listening" /* one socket at a time */
 
-#define REPLIES_MAX 1024 /* that one client has not read yet */
+#define REPLIES_MAX 64 /* that one client has not read yet, beside its outbox */
 #define REQUESTS_MAX 64 /* of one client that we have not read yet */
 #define BACKLOG 1024
 #define BACKLOG_TCP 256 /* they come in even when the crowd is too large */
