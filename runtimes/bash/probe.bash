@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: MIT
+# Tells the host which bash this is. Run by the bash in question, outside of any sandbox.
+error=null
+if ((BASH_VERSINFO[0] < 5)); then
+    error="\"bash $BASH_VERSION is too old: 5.0 is needed\""
+elif ! enable -f "$1/cellwall.so" cellwall 2>/dev/null; then
+    error="\"$BASH cannot load builtins\""
+fi
+printf '{"version": "%s", "mounts": [], "error": %s}\n' "$BASH_VERSION" "$error"

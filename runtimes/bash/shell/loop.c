@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How bash is entered, and the loop that it never leaves.
+ *
+ * The library is preloaded so that it stands before libc: when bash means to exit in the
+ * middle of a cell (a syntax error under set -e does it), the shell must not be lost.
+ */
+#include "runtimes/bash/shell/shell.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "protocol/cleanup.h"
+#include "runtimes/bash/shell/bash.h"
+
+#define TEXTS_BYTES_MAX ((off_t)160 * 1024 * 1024)
+#define PRELOAD "LD_PRELOAD="
+
+extern char **environ;
+
+/* The control socket, twice: user code may close what it did not open. */
+static int controls[2] = { -1, -1 };
+static struct stat control_stat;
+static pid_t shell_pid;
+
+volatile bool shell_is_running;
+volatile int shell_exited = -1;
+
+/* Takes this library's name out of LD_PRELOAD, for it is nobody else's business. */
+__attribute__((constructor)) static void
+hide(void)
+{
+    char **to = environ;
+
+    for (char **from = environ; from != NULL && *from != NULL; from++) {
+        char *rest;
+
+        if (strncmp(*from, PRELOAD, strlen(PRELOAD)) != 0) {
+            *to++ = *from;
+            continue;
+        }
+        rest = strchr(*from, ':');
+        if (rest != NULL) {
+            memmove(*from + strlen(PRELOAD), rest + 1, strlen(rest));
+            *to++ = *from;
+        }
+    }
+    if (to != NULL)
+        *to = NULL;
+}
+
+__attribute__((noreturn)) void
+exit(int status)
+{
+    static void (*real)(int) __attribute__((noreturn));
+
+    if (shell_is_running && getpid() == shell_pid) {
+        shell_exited = status & 0xff;
+        siglongjmp(top_level, JUMP_EXIT_BUILTIN);
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "exit");
+    real(status);
+}
+
+static void
+on_fork(void)
+{
+    shell_is_running = false;
+    for (size_t i = 0; i < N_ELEMENTS(controls); i++)
+        close_fdp(&controls[i]);
+    if (signal_is_trapped(SIGTERM) == 0 && signal_is_ignored(SIGTERM) == 0)
+        signal(SIGTERM, SIG_DFL);
+}
+
+static bool
+is_control(int fd)
+{
+    struct stat st;
+
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == control_stat.st_dev &&
+           st.st_ino == control_stat.st_ino;
+}
+
+/* The end of the socket that is still there; mends the other. Neither: the runner cannot
+ * be reached any more, and the shell is of no use. */
+static int
+control(void)
+{
+    static const int least[] = { 960, 470 };
+
+    for (size_t i = 0; i < N_ELEMENTS(controls); i++) {
+        size_t other = 1 - i;
+
+        if (!is_control(controls[i]))
+            continue;
+        for (int from = least[other]; !is_control(controls[other]) && from > 10;
+             from /= 2)
+            controls[other] = fcntl(controls[i], F_DUPFD_CLOEXEC, from);
+        return controls[i];
+    }
+    _exit(125);
+}
+
+static void
+report(const struct report *report)
+{
+    while (send(control(), report, sizeof *report, MSG_NOSIGNAL) < 0) {
+        if (errno != EINTR)
+            _exit(125);
+    }
+}
+
+static bool
+read_texts(struct shell_order *order, int fd)
+{
+    struct stat st;
+    size_t length = 0;
+
+    if (fstat(fd, &st) < 0 || st.st_size < 0 || st.st_size > TEXTS_BYTES_MAX)
+        return false;
+    order->length = (size_t)st.st_size;
+    order->texts = malloc(order->length + 1);
+    if (order->texts == NULL)
+        return false;
+    while (length < order->length) {
+        ssize_t n =
+            pread(fd, order->texts + length, order->length - length, (off_t)length);
+
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return false;
+        if (n > 0)
+            length += (size_t)n;
+    }
+    order->texts[length] = '\0';
+    return true;
+}
+
+/* A signal came while nobody ran anything: its trap may be due. */
+static void
+attend_to_signals(void)
+{
+    if (terminating_signal != 0)
+        termsig_handler(terminating_signal);
+    if (sigsetjmp(top_level, 0) == 0)
+        run_pending_traps();
+    fflush(NULL);
+}
+
+/* Out of low numbers, which a cell may expect to be free. */
+static void
+move_up(int *fd)
+{
+    int moved = fcntl(*fd, F_DUPFD_CLOEXEC, 64);
+
+    if (moved < 0)
+        moved = fcntl(*fd, F_DUPFD_CLOEXEC, 16);
+    if (moved >= 0) {
+        close(*fd);
+        *fd = moved;
+    }
+}
+
+/* False: the runner is gone. */
+static bool
+receive(struct shell_order *order)
+{
+    union {
+        struct cmsghdr align;
+        char bytes[CMSG_SPACE(sizeof(int) * ORDER_FDS)];
+    } space;
+    struct iovec part = { &order->head, sizeof order->head };
+    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+    struct cmsghdr *header;
+    int fds[ORDER_FDS];
+    ssize_t n;
+
+    *order = (struct shell_order){ .fds = { -1, -1, -1 } };
+    do {
+        message.msg_control = space.bytes;
+        message.msg_controllen = sizeof space.bytes;
+        n = recvmsg(control(), &message, MSG_CMSG_CLOEXEC);
+        if (n < 0 && errno == EINTR)
+            attend_to_signals();
+    } while (n < 0 && errno == EINTR);
+    if (n != (ssize_t)sizeof order->head)
+        return false;
+    header = CMSG_FIRSTHDR(&message);
+    if (header == NULL)
+        return order->head.kind == ORDER_QUIT;
+    if (header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof fds))
+        return false;
+    memcpy(fds, CMSG_DATA(header), sizeof fds);
+    memcpy(order->fds, fds + 1, sizeof order->fds);
+    for (int i = 0; i < 3; i++)
+        move_up(&order->fds[i]);
+    if (!read_texts(order, fds[0]))
+        return false;
+    close(fds[0]);
+    return true;
+}
+
+static void
+finish(struct shell_order *order)
+{
+    for (int i = 0; i < 3; i++)
+        close_fdp(&order->fds[i]);
+    free(order->texts);
+}
+
+char *
+shell_first_text(const struct shell_order *order)
+{
+    return order->texts;
+}
+
+char *
+shell_next_text(const struct shell_order *order, const char *text)
+{
+    char *next = order->texts + (text - order->texts) + strlen(text) + 1;
+
+    return next < order->texts + order->length ? next : NULL;
+}
+
+void
+shell_take_fds(struct shell_order *order)
+{
+    for (int i = 0; i < 3; i++) {
+        (void)dup2(order->fds[i], i);
+        close_fdp(&order->fds[i]);
+        order->fds[i] = -1;
+    }
+    clearerr(stdin);
+    clearerr(stdout);
+    clearerr(stderr);
+}
+
+/* Questions are answered by a child, so that they leave no trace. It is waited for here:
+ * no trap of the user's shall hear of it. */
+static void
+ask(struct shell_order *order)
+{
+    struct report answered = { .kind = REPORT_ANSWERED };
+    sigset_t blocked, before;
+    int status = 0;
+    pid_t pid;
+
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        shell_take_fds(order);
+        _exit(shell_answer(order));
+    }
+    if (pid > 0) {
+        setpgid(pid, pid);
+        report(&(struct report){ .kind = REPORT_ASKED, .status = pid });
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+            continue;
+    }
+    answered.status = pid < 0             ? 126
+                      : WIFEXITED(status) ? WEXITSTATUS(status)
+                                          : 128 + WTERMSIG(status);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    report(&answered);
+}
+
+static void
+run(struct shell_order *order)
+{
+    struct report done = { .kind = REPORT_DONE };
+    uint32_t refused = shell_set_variables(order);
+
+    if (refused != 0) {
+        report(&(struct report){ .kind = REPORT_REFUSED, .status = (int32_t)refused });
+        return;
+    }
+    shell_take_fds(order);
+    shell_run(order, &done);
+    shell_restore_variables();
+    report(&done);
+}
+
+static void
+on_sigterm(int signal)
+{
+    (void)signal; /* as in every shell that a person types to */
+}
+
+static bool
+prepare(void)
+{
+    shell_pid = getpid();
+    if (fstat(ORDER_CONTROL_FD, &control_stat) < 0)
+        return false;
+    controls[0] = fcntl(ORDER_CONTROL_FD, F_DUPFD_CLOEXEC, 10);
+    close(ORDER_CONTROL_FD);
+    (void)control();
+    if (!is_control(controls[1]) || pthread_atfork(NULL, NULL, on_fork) != 0)
+        return false;
+    close(controls[0]);
+    (void)control();
+    /* This is the top level from here on: nothing is below that could be returned to. */
+    clear_unwind_protect_list(0);
+    parse_and_execute_level = 0;
+    startup_state = 0;
+    command_execution_string = NULL;
+    unbind_variable("BASH_EXECUTION_STRING");
+    last_command_exit_value = 0;
+    return true;
+}
+
+static int
+serve(struct bash_words *words)
+{
+    struct shell_order order;
+
+    (void)words;
+    if (!prepare())
+        return 1;
+    report(&(struct report){ .kind = REPORT_READY, .status = shell_pid });
+    while (receive(&order) && order.head.kind != ORDER_QUIT) {
+        if (signal_is_trapped(SIGTERM) == 0)
+            set_signal_handler(SIGTERM, on_sigterm);
+        if (order.head.kind == ORDER_RUN)
+            run(&order);
+        else
+            ask(&order);
+        finish(&order);
+    }
+    exit(last_command_exit_value);
+}
+
+static const char *const long_doc[] = { "Runs cells.", NULL };
+
+__attribute__((visibility("default"))) struct bash_builtin cellwall_struct = {
+    "cellwall", serve, BASH_BUILTIN_ENABLED, long_doc, "cellwall", NULL
+};
