@@ -58,7 +58,7 @@ hide(void)
         *to = NULL;
 }
 
-__attribute__((noreturn)) void
+__attribute__((noreturn, visibility("default"))) void
 exit(int status)
 {
     static void (*real)(int) __attribute__((noreturn));
