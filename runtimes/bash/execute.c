@@ -318,7 +318,7 @@ wait_for_end(struct session *session)
         if (run->look_us != 0 && run->look_us <= session_now_us())
             terminal_attend(session);
     }
-    outlets_sweep(session);
+    outlets_finish(session, run->number);
 }
 
 /* False: the shell is gone. */

@@ -174,6 +174,19 @@ outlets_sweep(struct session *session)
     }
 }
 
+void
+outlets_finish(struct session *session, uint64_t number)
+{
+    outlets_sweep(session);
+    for (size_t i = 0; i < SESSION_OUTLETS_MAX; i++) {
+        struct outlet *outlet = &session->outlets[i];
+        uint8_t none[sizeof outlet->rest];
+
+        if (outlet->fd >= 0 && outlet->number == number && outlet->rest_length > 0)
+            pass(session, outlet, none + sizeof none, 0);
+    }
+}
+
 uint64_t
 outlets_owner(const struct session *session, uint64_t inode)
 {

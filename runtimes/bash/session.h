@@ -136,6 +136,9 @@ void outlets_read(struct session *session, unsigned index);
 /* Looks again at all of them: somebody may have made a pipe larger. */
 void outlets_sweep(struct session *session);
 
+/* The cell of request NUMBER has ended: no more of its last character is to come. */
+void outlets_finish(struct session *session, uint64_t number);
+
 /* The number of the cell whose pipe has this inode; 0: nobody's. */
 uint64_t outlets_owner(const struct session *session, uint64_t inode);
 

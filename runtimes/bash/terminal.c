@@ -16,6 +16,7 @@
 #include <sys/select.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "protocol/cleanup.h"
@@ -29,6 +30,7 @@
 #define LINE_BYTES_MAX 4095 /* what a terminal takes as one line */
 #define PROMPT_BYTES_MAX 1024
 #define POLL_FDS_MAX 64
+#define DEV_TTY makedev(5, 0) /* "the" terminal, by which the foreground means ours */
 #define END_OF_INPUT "\4"
 
 struct call {
@@ -44,7 +46,7 @@ is_terminal(const struct session *session, pid_t pid, int fd)
 
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, fd);
     return fd >= 0 && stat(path, &st) == 0 && S_ISCHR(st.st_mode) &&
-           st.st_rdev == session->shell.terminal;
+           (st.st_rdev == session->shell.terminal || st.st_rdev == DEV_TTY);
 }
 
 static size_t

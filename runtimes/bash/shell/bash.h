@@ -107,7 +107,7 @@ extern void run_pending_traps(void);
 extern int run_exit_trap(void);
 extern void notify_and_cleanup(void);
 extern pid_t shell_pgrp;
-extern int job_control;
+extern int job_control, shell_tty;
 extern int give_terminal_to(pid_t group, int force);
 extern int set_job_control(int on);
 extern void set_exit_status(int status);

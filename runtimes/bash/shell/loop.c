@@ -27,9 +27,7 @@
 
 extern char **environ;
 
-/* The control socket, twice: user code may close what it did not open. */
-static int controls[2] = { -1, -1 };
-static struct stat control_stat;
+static int control = -1; /* the socket */
 static pid_t shell_pid;
 
 volatile bool shell_is_running;
@@ -58,62 +56,84 @@ hide(void)
         *to = NULL;
 }
 
+static void *
+libc(const char *name)
+{
+    return dlsym(RTLD_NEXT, name);
+}
+
+/* In the shell itself; what it forks may do as it likes. */
+static bool
+is_shell(void)
+{
+    return getpid() == shell_pid;
+}
+
 __attribute__((noreturn, visibility("default"))) void
 exit(int status)
 {
     static void (*real)(int) __attribute__((noreturn));
 
-    if (shell_is_running && getpid() == shell_pid) {
+    if (shell_is_running && is_shell()) {
         shell_exited = status & 0xff;
         siglongjmp(top_level, JUMP_EXIT_BUILTIN);
     }
-    *(void **)&real = dlsym(RTLD_NEXT, "exit");
+    *(void **)&real = libc("exit");
     real(status);
+}
+
+/* Descriptors without which the shell would be lost: user code closes what it did not
+ * open, or puts something else in its place. */
+static bool
+is_kept(int fd)
+{
+    return fd >= 0 && (fd == control || (fd == shell_tty && fd > 2)) && is_shell();
+}
+
+__attribute__((visibility("default"))) int
+close(int fd)
+{
+    static int (*real)(int);
+
+    if (is_kept(fd)) {
+        errno = EBADF;
+        return -1;
+    }
+    if (real == NULL)
+        *(void **)&real = libc("close");
+    return real(fd);
+}
+
+__attribute__((visibility("default"))) int
+dup2(int from, int to)
+{
+    static int (*real)(int, int);
+
+    if (is_kept(to)) {
+        errno = EBADF;
+        return -1;
+    }
+    if (real == NULL)
+        *(void **)&real = libc("dup2");
+    return real(from, to);
 }
 
 static void
 on_fork(void)
 {
+    int fd = control;
+
     shell_is_running = false;
-    for (size_t i = 0; i < N_ELEMENTS(controls); i++)
-        close_fdp(&controls[i]);
+    control = -1;
+    close_fdp(&fd);
     if (signal_is_trapped(SIGTERM) == 0 && signal_is_ignored(SIGTERM) == 0)
         signal(SIGTERM, SIG_DFL);
-}
-
-static bool
-is_control(int fd)
-{
-    struct stat st;
-
-    return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == control_stat.st_dev &&
-           st.st_ino == control_stat.st_ino;
-}
-
-/* The end of the socket that is still there; mends the other. Neither: the runner cannot
- * be reached any more, and the shell is of no use. */
-static int
-control(void)
-{
-    static const int least[] = { 960, 470 };
-
-    for (size_t i = 0; i < N_ELEMENTS(controls); i++) {
-        size_t other = 1 - i;
-
-        if (!is_control(controls[i]))
-            continue;
-        for (int from = least[other]; !is_control(controls[other]) && from > 10;
-             from /= 2)
-            controls[other] = fcntl(controls[i], F_DUPFD_CLOEXEC, from);
-        return controls[i];
-    }
-    _exit(125);
 }
 
 static void
 report(const struct report *report)
 {
-    while (send(control(), report, sizeof *report, MSG_NOSIGNAL) < 0) {
+    while (send(control, report, sizeof *report, MSG_NOSIGNAL) < 0) {
         if (errno != EINTR)
             _exit(125);
     }
@@ -187,7 +207,7 @@ receive(struct shell_order *order)
     do {
         message.msg_control = space.bytes;
         message.msg_controllen = sizeof space.bytes;
-        n = recvmsg(control(), &message, MSG_CMSG_CLOEXEC);
+        n = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
         if (n < 0 && errno == EINTR)
             attend_to_signals();
     } while (n < 0 && errno == EINTR);
@@ -302,15 +322,11 @@ static bool
 prepare(void)
 {
     shell_pid = getpid();
-    if (fstat(ORDER_CONTROL_FD, &control_stat) < 0)
-        return false;
-    controls[0] = fcntl(ORDER_CONTROL_FD, F_DUPFD_CLOEXEC, 10);
+    for (int from = 960; control < 0 && from > 10; from /= 2)
+        control = fcntl(ORDER_CONTROL_FD, F_DUPFD_CLOEXEC, from);
     close(ORDER_CONTROL_FD);
-    (void)control();
-    if (!is_control(controls[1]) || pthread_atfork(NULL, NULL, on_fork) != 0)
+    if (control < 0 || pthread_atfork(NULL, NULL, on_fork) != 0)
         return false;
-    close(controls[0]);
-    (void)control();
     /* This is the top level from here on: nothing is below that could be returned to. */
     clear_unwind_protect_list(0);
     parse_and_execute_level = 0;
