@@ -172,9 +172,13 @@ reap(struct session *session)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
         if (pid != session->shell.pid)
             continue;
+        if (WIFSTOPPED(status)) { /* by itself: nobody else could let it go on */
+            (void)kill(pid, SIGCONT);
+            continue;
+        }
         session->shell.pid = 0;
         session->shell.status = status;
     }

@@ -119,6 +119,44 @@ dup2(int from, int to)
 }
 
 static void
+on_sigterm(int signal)
+{
+    (void)signal; /* ignored, as by every shell that a person types to */
+}
+
+/* Bash sees the default action for SIGTERM where there is our handler. */
+__attribute__((visibility("default"))) int
+sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    static int (*real)(int, const struct sigaction *, struct sigaction *);
+    struct sigaction ours;
+    int r;
+
+    if (real == NULL)
+        *(void **)&real = libc("sigaction");
+    if (signal == SIGTERM && action != NULL && action->sa_handler == SIG_DFL &&
+        shell_pid != 0 && is_shell()) {
+        ours = *action;
+        ours.sa_handler = on_sigterm;
+        ours.sa_flags |= SA_RESTART;
+        action = &ours;
+    }
+    r = real(signal, action, old);
+    if (r == 0 && old != NULL && old->sa_handler == on_sigterm)
+        old->sa_handler = SIG_DFL;
+    return r;
+}
+
+static void
+set_default_sigterm(void)
+{
+    struct sigaction action = { .sa_handler = SIG_DFL };
+
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+static void
 on_fork(void)
 {
     int fd = control;
@@ -127,7 +165,7 @@ on_fork(void)
     control = -1;
     close_fdp(&fd);
     if (signal_is_trapped(SIGTERM) == 0 && signal_is_ignored(SIGTERM) == 0)
-        signal(SIGTERM, SIG_DFL);
+        set_default_sigterm();
 }
 
 static void
@@ -312,12 +350,6 @@ run(struct shell_order *order)
     report(&done);
 }
 
-static void
-on_sigterm(int signal)
-{
-    (void)signal; /* as in every shell that a person types to */
-}
-
 static bool
 prepare(void)
 {
@@ -327,6 +359,7 @@ prepare(void)
     close(ORDER_CONTROL_FD);
     if (control < 0 || pthread_atfork(NULL, NULL, on_fork) != 0)
         return false;
+    set_default_sigterm();
     /* This is the top level from here on: nothing is below that could be returned to. */
     clear_unwind_protect_list(0);
     parse_and_execute_level = 0;
@@ -347,8 +380,6 @@ serve(struct bash_words *words)
         return 1;
     report(&(struct report){ .kind = REPORT_READY, .status = shell_pid });
     while (receive(&order) && order.head.kind != ORDER_QUIT) {
-        if (signal_is_trapped(SIGTERM) == 0)
-            set_signal_handler(SIGTERM, on_sigterm);
         if (order.head.kind == ORDER_RUN)
             run(&order);
         else
