@@ -32,9 +32,10 @@ displays_open(struct session *session)
         path[0] = '\0';
         return 0; /* a context without displays is better than none */
     }
-    session->displays = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_DIRECT);
+    session->displays = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (session->displays < 0)
         return 0;
+    (void)fcntl(session->displays, F_SETFL, O_NONBLOCK | O_DIRECT);
     (void)fcntl(session->displays, F_SETPIPE_SZ, 4096);
     return session_watch(session, session->displays, SOURCE_DISPLAYS);
 }

@@ -347,7 +347,7 @@ run(struct session *session, const struct frame *frame, const struct buffer *tex
     struct run *run = &session->run;
 
     run->number = frame->number;
-    run->may_ask = flag(frame->content, "allow_stdin");
+    run->may_ask = session->shell.slave >= 0 && flag(frame->content, "allow_stdin");
     run->look_us = run->may_ask ? 1 : 0;
     if (!begin(session, texts)) {
         fail(failure, "ShellError", "the shell cannot be reached");

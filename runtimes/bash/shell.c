@@ -33,7 +33,9 @@ open_terminal(struct shell *shell, struct error *err)
     char name[64];
     struct stat st;
 
-    if (master < 0 || grantpt(master) < 0 || unlockpt(master) < 0 ||
+    if (master < 0)
+        return 0; /* where terminals are forbidden: no job control, and no questions */
+    if (grantpt(master) < 0 || unlockpt(master) < 0 ||
         ptsname_r(master, name, sizeof name) != 0)
         return error_errno(err, "there is no terminal to be had");
     shell->slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -64,6 +66,7 @@ __attribute__((noreturn)) static void
 become_shell(const struct session *session, int control)
 {
     const struct shell *shell = &session->shell;
+    const char *jobs = shell->slave >= 0 ? "-m" : "+m";
     char library[4096], programs[4096];
     sigset_t none;
 
@@ -73,9 +76,10 @@ become_shell(const struct session *session, int control)
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setsid();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 3 && shell->slave >= 0; i++)
         (void)dup2(shell->slave, i);
-    (void)ioctl(0, TIOCSCTTY, 0);
+    if (shell->slave >= 0)
+        (void)ioctl(0, TIOCSCTTY, 0);
     (void)dup2(control, ORDER_CONTROL_FD); /* which is not CLOEXEC then */
     put_first("PATH", programs, ':');
     put_first("LD_PRELOAD", library, ':');
@@ -85,7 +89,7 @@ become_shell(const struct session *session, int control)
     setenv("LINES", "24", 0);
     setenv("PAGER", "cat", 0);
     setenv("GIT_PAGER", "cat", 0);
-    execl(session->bash, "bash", "--norc", "--noprofile", "-m", "-O", "expand_aliases",
+    execl(session->bash, "bash", "--norc", "--noprofile", jobs, "-O", "expand_aliases",
           "-O", "execfail", "-c", START, library, (char *)NULL);
     dprintf(2, "%s: %s\n", session->bash, strerror(errno));
     _exit(127);
@@ -123,7 +127,8 @@ shell_start(struct session *session, struct error *err)
     theirs = ends[1];
     if (fcntl(shell->control, F_SETFL, O_NONBLOCK) < 0 ||
         session_watch(session, shell->control, SOURCE_CONTROL) < 0 ||
-        session_watch(session, shell->master, SOURCE_TERMINAL) < 0)
+        (shell->master >= 0 &&
+         session_watch(session, shell->master, SOURCE_TERMINAL) < 0))
         return error_errno(err, "watching the shell");
     shell->pid = fork();
     if (shell->pid < 0)
@@ -137,7 +142,7 @@ shell_start(struct session *session, struct error *err)
     close_fdp(&theirs);
     theirs = -1;
     r = await_ready(session, err);
-    if (r == 0)
+    if (r == 0 && shell->slave >= 0)
         r = tcgetattr(shell->slave, &shell->settings) < 0 ? -errno : 0;
     return r;
 }
@@ -218,7 +223,7 @@ shell_report(struct session *session, struct report *ret)
 pid_t
 shell_foreground(const struct session *session)
 {
-    pid_t group = tcgetpgrp(session->shell.master);
+    pid_t group = session->shell.master < 0 ? 0 : tcgetpgrp(session->shell.master);
 
     return group > 1 ? group : session->shell.pid;
 }
@@ -245,7 +250,7 @@ interrupts_deliver(struct session *session)
     run->escalate_us = session_now_us() + ESCALATE_US;
     signal_foreground(session, means[i]);
     (void)kill(-session->shell.pid, SIGINT);
-    if (i > 0)
+    if (i > 0 || session->shell.master < 0)
         (void)kill(session->shell.pid, ORDER_HARD_SIGNAL);
 }
 

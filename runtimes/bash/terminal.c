@@ -329,7 +329,8 @@ terminal_drain(struct session *session)
     uint8_t data[4096];
     ssize_t n;
 
-    while ((n = read(session->shell.master, data, sizeof data)) > 0) {
+    while (session->shell.master >= 0 &&
+           (n = read(session->shell.master, data, sizeof data)) > 0) {
         if (said->length < 4096)
             (void)buffer_append(said, data, (size_t)n);
     }
