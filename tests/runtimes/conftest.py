@@ -59,3 +59,21 @@ def shared(
     runner.hello()
     yield runner
     runner.close()
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Iterator[framelib.Runner]:
+    """A fresh runner of bash in an empty folder."""
+    runner = framelib.Runner(framelib.bash_argv(), cwd=tmp_path)
+    runner.hello()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[framelib.Runner]:
+    """One runner of bash for all tests of a file."""
+    runner = framelib.Runner(framelib.bash_argv(), cwd=tmp_path_factory.mktemp("cwd"))
+    runner.hello()
+    yield runner
+    runner.close()

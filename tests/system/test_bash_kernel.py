@@ -48,22 +48,31 @@ class TestBashKernel(jkt.KernelTests):
         {"text": "decla", "matches": {"declare"}},
         {"text": "echo $BASH_VERSI", "matches": {"$BASH_VERSION", "$BASH_VERSINFO"}},
     ]
-    complete_code_samples = ["echo", "if true; then echo; fi", "f() { :; }", "cat <<E\nx\nE"]
+    complete_code_samples = [
+        "echo",
+        "if true; then echo; fi",
+        "f() { :; }",
+        "cat <<E\nx\nE",
+    ]
     incomplete_code_samples = ["if true", "echo 'abc", "cat <<E\nx", "f() {", "ls |"]
     invalid_code_samples = ["fi", "echo )", "for do done"]
     code_generate_error = "exit 3"
     code_display_data = [
         {"code": "display --html '<b>test</b>'", "mime": "text/html"},
-        {"code": "echo '{}' | display --mime application/json", "mime": "application/json"},
+        {
+            "code": "echo '{}' | display --mime application/json",
+            "mime": "application/json",
+        },
     ]
+    # Codes for the history; there is no value of a cell in this language, and no pager
+    # that asks for a page.
+    code_execute_result = [{"code": f"echo {n}", "result": ""} for n in range(3)]
+    test_execute_result = None
+    test_pager = None
     code_history_pattern = "echo*"
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "cd"
     code_clear_output = "clear"
-
-    # There is no value of a cell in this language, and no pager that asks for a page.
-    test_execute_result = None
-    test_pager = None
 
 
 @pytest.mark.cellwall
