@@ -77,7 +77,7 @@ static const struct option options[] = { { "mime", required_argument, NULL, 'm' 
                                          { "height", required_argument, NULL, 'h' },
                                          { "clear", no_argument, NULL, 'c' },
                                          { "wait", no_argument, NULL, 'W' },
-                                         { "help", no_argument, NULL, '?' },
+                                         { "help", no_argument, NULL, 'H' },
                                          { "html", required_argument, NULL, 'D' },
                                          { "svg", required_argument, NULL, 'D' },
                                          { "markdown", required_argument, NULL, 'D' },
@@ -152,9 +152,12 @@ take_options(struct request *request, int argc, char **argv)
         case 'D':
             take_data(request, options[index].name, optarg);
             break;
+        case 'H':
+            fputs(usage, stdout);
+            exit(EXIT_SUCCESS);
         default:
-            fputs(usage, optopt == 0 ? stdout : stderr);
-            exit(optopt == 0 ? EXIT_SUCCESS : 2);
+            fputs(usage, stderr);
+            exit(2);
         }
     }
     if (optind < argc && strcmp(argv[optind], "-") != 0)

@@ -38,14 +38,20 @@ flag(struct slice content, const char *name)
     return json_member_bool(content, name, &value) == 0 && value;
 }
 
+static bool
+has_byte(const struct buffer *texts, size_t from, char byte)
+{
+    return texts->length > from &&
+           memchr(texts->data + from, byte, texts->length - from) != NULL;
+}
+
 /* A text of an order: no NUL may be inside, and one ends it. */
 static bool
 append_text(struct buffer *texts, struct slice value)
 {
     size_t before = texts->length;
 
-    return json_decode_string(value, texts) == 0 &&
-           memchr(texts->data + before, '\0', texts->length - before) == NULL &&
+    return json_decode_string(value, texts) == 0 && !has_byte(texts, before, '\0') &&
            buffer_append(texts, "", 1) == 0;
 }
 
@@ -55,9 +61,8 @@ append_variable(struct buffer *texts, struct slice key, struct slice value)
     size_t before = texts->length;
 
     if (json_kind(value) != JSON_KIND_STRING || json_decode_string(key, texts) != 0 ||
-        texts->length == before ||
-        memchr(texts->data + before, '=', texts->length - before) != NULL ||
-        memchr(texts->data + before, '\0', texts->length - before) != NULL)
+        texts->length == before || has_byte(texts, before, '=') ||
+        has_byte(texts, before, '\0'))
         return false;
     return buffer_append_text(texts, "=") == 0 && append_text(texts, value);
 }
@@ -105,39 +110,47 @@ read_request(const struct frame *frame, struct buffer *texts, struct failure *fa
     return append_variables(texts, frame->metadata, failure);
 }
 
-/* The line that bash has printed about an error in line NUMBER, without its prefix. */
+/* The last line of what was printed to stderr that begins with PREFIX and has one of
+ * SIGNS (NULL: any). The shell's own name in front is left out. */
 static bool
-quote_error(const struct session *session, int number, char *ret, size_t size)
+quote_error(const struct session *session, const char *prefix, const char *const *signs,
+            struct failure *failure)
 {
     const struct buffer *tail = &session->run.tail;
-    char prefix[64];
-    const uint8_t *at, *end;
-    size_t length;
-    int n = snprintf(prefix, sizeof prefix, "bash: line %d: ", number);
+    char line[QUOTED_BYTES_MAX];
+    bool found = false;
+    size_t at = 0;
 
-    if (tail->length == 0)
-        return false;
-    at = memmem(tail->data, tail->length, prefix, (size_t)n);
-    if (at == NULL)
-        return false;
-    at += strlen("bash: ");
-    end = memchr(at, '\n', (size_t)(tail->data + tail->length - at));
-    length = (size_t)((end != NULL ? end : tail->data + tail->length) - at);
-    snprintf(ret, size, "%.*s", (int)(length < QUOTED_BYTES_MAX ? length : size - 1),
-             (const char *)at);
-    return true;
+    while (at < tail->length) {
+        const uint8_t *begin = tail->data + at;
+        const uint8_t *end = memchr(begin, '\n', tail->length - at);
+        size_t length = end != NULL ? (size_t)(end - begin) : tail->length - at;
+        bool fits = signs == NULL;
+
+        at += length + 1;
+        snprintf(line, sizeof line, "%.*s", (int)length, (const char *)begin);
+        for (size_t i = 0; signs != NULL && signs[i] != NULL; i++)
+            fits |= strstr(line, signs[i]) != NULL;
+        if (!fits || strncmp(line, prefix, strlen(prefix)) != 0)
+            continue;
+        snprintf(failure->text, sizeof failure->text, "%s", line + strlen("bash: "));
+        found = true;
+    }
+    return found;
 }
 
 static void
 judge(const struct session *session, const struct report *report, struct failure *failure)
 {
-    char *text = failure->text;
+    static const char *const syntax[] = { "syntax error", "unexpected EOF", NULL };
+    char *text = failure->text, prefix[64];
     size_t size = sizeof failure->text;
 
+    snprintf(prefix, sizeof prefix, "bash: line %d: ", report->line);
     switch (report->how) {
-    case HOW_SYNTAX:
+    case HOW_SYNTAX: /* the line that bash names is that where the construct begins */
         failure->name = "SyntaxError";
-        if (!quote_error(session, report->line, text, size))
+        if (!quote_error(session, "bash: line ", syntax, failure))
             snprintf(text, size, "line %d: syntax error", report->line);
         break;
     case HOW_EXIT:
@@ -152,7 +165,7 @@ judge(const struct session *session, const struct report *report, struct failure
         break;
     case HOW_ABORT:
         failure->name = "ShellError";
-        if (!quote_error(session, report->line, text, size))
+        if (!quote_error(session, prefix, NULL, failure))
             snprintf(text, size, "line %d: exit status %d", report->line, report->status);
         break;
     case HOW_INTERRUPT:

@@ -49,12 +49,12 @@ def test_late_output_belongs_to_the_cell_that_started_it(bash: Runner) -> None:
 def test_late_output_comes_while_nothing_runs(bash: Runner) -> None:
     number = bash.begin_run("(while kill -0 $$ && test ! -e go; do :; done; echo late) &")
     bash.finish(number)
-    bash.run("touch go")
-    while True:
+    late = bash.run("touch go").frames("stream")
+    while not late:
         item = next(bash.items())
-        if isinstance(item, Frame) and item.text == "late\n":
-            break
-    assert item.number == number
+        assert isinstance(item, Frame)
+        late.append(item)
+    assert (late[0].number, late[0].text) == (number, "late\n")
 
 
 def test_a_trap_between_cells_prints(bash: Runner) -> None:

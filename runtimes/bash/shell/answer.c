@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "protocol/cleanup.h"
 #include "runtimes/bash/shell/bash.h"
@@ -15,6 +16,16 @@
 #define MATCHES_MAX 1000
 
 enum { ANSWER_OK = 0, ANSWER_NO = 1, ANSWER_FAILED = 2 };
+
+static bool
+is_folder(const char *path)
+{
+    size_t length = strlen(path);
+    struct stat st;
+
+    return length > 0 && path[length - 1] != '/' && stat(path, &st) == 0 &&
+           S_ISDIR(st.st_mode);
+}
 
 /* Two texts in front: where the word begins and ends, in bytes. Then the matches. */
 static void
@@ -30,7 +41,10 @@ print_matches(char **matches, int start, int end, char quote)
         if (rl_filename_completion_desired && rl_filename_quoting_desired &&
             quote == '\0' && rl_filename_quoting_function != NULL)
             text = rl_filename_quoting_function(text, 1, &none);
-        fwrite(text, 1, strlen(text) + 1, stdout);
+        fputs(text, stdout);
+        if (rl_filename_completion_desired && is_folder(first[i]))
+            putchar('/');
+        putchar('\0');
     }
 }
 

@@ -105,6 +105,8 @@ extern void restore_default_signal(int signal);
 extern void restore_sigmask(void);
 extern void run_pending_traps(void);
 extern int run_exit_trap(void);
+extern void run_trap_cleanup(int signal);
+extern void exit_shell(int status) __attribute__((noreturn));
 extern void notify_and_cleanup(void);
 extern pid_t shell_pgrp;
 extern int job_control, shell_tty;

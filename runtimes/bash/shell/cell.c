@@ -85,6 +85,14 @@ clean_up(void)
     give_terminal_to(shell_pgrp, 0);
 }
 
+/* As if there never had been one. */
+static void
+forget_trap_on_exit(void)
+{
+    restore_default_signal(0);
+    run_trap_cleanup(0);
+}
+
 /* The trap on EXIT runs when the shell would have exited, and once. */
 static void
 run_trap_on_exit(void)
@@ -92,7 +100,7 @@ run_trap_on_exit(void)
     if (signal_is_trapped(0) == 0)
         return;
     last_command_exit_value = run_exit_trap();
-    restore_default_signal(0);
+    forget_trap_on_exit();
 }
 
 /* How a cell ended that jumped out by CODE. */
@@ -101,7 +109,7 @@ ended_by(int code)
 {
     if (shell_exited >= 0) { /* bash has done all that belongs to an exit */
         last_command_exit_value = shell_exited;
-        restore_default_signal(0);
+        forget_trap_on_exit();
         return is_parsing ? HOW_SYNTAX : HOW_EXIT;
     }
     if (was_interrupted)

@@ -386,7 +386,7 @@ serve(struct bash_words *words)
             ask(&order);
         finish(&order);
     }
-    exit(last_command_exit_value);
+    exit_shell(last_command_exit_value);
 }
 
 static const char *const long_doc[] = { "Runs cells.", NULL };
