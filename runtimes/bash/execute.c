@@ -391,7 +391,8 @@ serve_execute(struct session *session, const struct frame *frame)
 
     buffer_init(&texts, CODE_BYTES_MAX);
     buffer_clear(&state->tail, SIZE_MAX);
-    state->is_done = state->is_asking = false;
+    state->is_done = state->is_asking = state->is_ending = false;
+    state->interrupted_group = 0;
     state->report = (struct report){ .kind = REPORT_DONE };
     state->interrupts = 0;
     state->escalate_us = state->look_us = state->look_gap_us = state->quiet_us = 0;

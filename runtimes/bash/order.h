@@ -37,6 +37,7 @@ enum report_kind {
     REPORT_DONE, /* how, status, line: of a run */
     REPORT_ASKED, /* status: process id of the child that answers */
     REPORT_ANSWERED, /* status: its exit status, > 128: a signal */
+    REPORT_INTERRUPTED, /* the run will end as soon as the foreground lets it */
     REPORT_REFUSED /* status: the index of a variable that cannot be set for a run */
 };
 

@@ -252,6 +252,10 @@ read_control(struct session *session)
     struct report report;
 
     while (shell_report(session, &report)) {
+        if (report.kind == REPORT_INTERRUPTED && !session->run.is_ending) {
+            session->run.is_ending = true;
+            session->run.escalate_us = 1;
+        }
         if (report.kind == REPORT_READY)
             session->shell.is_ready = true;
         if (report.kind != REPORT_DONE && report.kind != REPORT_REFUSED)

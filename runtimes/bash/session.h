@@ -62,6 +62,9 @@ struct run {
     bool is_done;
     struct report report;
     unsigned interrupts; /* how often it was interrupted */
+    bool is_ending; /* the shell has said so: what it still starts must end, too */
+    pid_t interrupted_group; /* who has had the last SIGINT */
+    uint64_t interrupted_us;
     uint64_t escalate_us; /* when stronger means are due; 0: not */
     uint64_t look_us; /* when to look again whether somebody reads; 0: not */
     uint64_t look_gap_us, quiet_us;

@@ -21,6 +21,7 @@
 
 #define START_US ((uint64_t)20 * 1000000)
 #define ESCALATE_US ((uint64_t)700 * 1000) /* well within the server's own patience */
+#define LOOK_AGAIN_US ((uint64_t)20 * 1000)
 #define LIBRARY "cellwall.so"
 #define START "enable -f \"$0\" cellwall && set -- && BASH_ARGV0=bash && cellwall"
 
@@ -247,7 +248,9 @@ interrupts_deliver(struct session *session)
     if (session->shell.pid == 0)
         return;
     run->interrupts++;
-    run->escalate_us = session_now_us() + ESCALATE_US;
+    run->interrupted_us = session_now_us();
+    run->interrupted_group = shell_foreground(session);
+    run->escalate_us = run->interrupted_us + ESCALATE_US;
     signal_foreground(session, means[i]);
     (void)kill(-session->shell.pid, SIGINT);
     if (i > 0 || session->shell.master < 0)
@@ -276,14 +279,36 @@ is_deaf(pid_t pid)
     return deaf;
 }
 
+/* A job that came to the foreground after the interrupt, of a shell that had no time to
+ * look: it has not heard of it. */
+static void
+interrupt_newcomers(struct session *session, pid_t group)
+{
+    struct run *run = &session->run;
+
+    if (group != session->shell.pid && group != run->interrupted_group) {
+        run->interrupted_group = group;
+        signal_foreground(session, SIGINT);
+    }
+}
+
 void
 interrupts_escalate(struct session *session)
 {
     pid_t group = shell_foreground(session);
+    struct run *run = &session->run;
+    uint64_t now = session_now_us();
 
-    session->run.escalate_us = 0;
+    run->escalate_us = run->is_ending ? now + LOOK_AGAIN_US : 0;
     if (session->shell.pid == 0)
         return;
+    if (run->is_ending)
+        interrupt_newcomers(session, group);
+    if (now < run->interrupted_us + ESCALATE_US) {
+        if (!run->is_ending)
+            run->escalate_us = run->interrupted_us + ESCALATE_US;
+        return;
+    }
     if (group != session->shell.pid && terminal_any_member(group, is_deaf))
         signal_foreground(session, SIGKILL);
     if (is_deaf(session->shell.pid))

@@ -19,13 +19,27 @@
 static volatile sig_atomic_t was_interrupted;
 static volatile bool is_parsing;
 
+/* What is forked by a shell that is about to end its cell would only be in the way. */
+void
+shell_on_fork(void)
+{
+    if (was_interrupted && interrupt_state != 0)
+        _exit(128 + SIGINT); /* by the signal itself it would be one interrupt more */
+    was_interrupted = 0;
+}
+
 static void
 on_sigint(int signal)
 {
+    if (!shell_is_itself()) {
+        shell_die_of_interrupt(); /* a child, which is not yet what it will be */
+        return;
+    }
     if (!shell_is_running)
         return; /* it is late: the cell has ended */
     was_interrupted = 1;
     sigint_sighandler(signal);
+    shell_report(&(struct report){ .kind = REPORT_INTERRUPTED });
 }
 
 /* Sent when a cell goes on in spite of SIGINT: traps do not count. */

@@ -63,8 +63,8 @@ libc(const char *name)
 }
 
 /* In the shell itself; what it forks may do as it likes. */
-static bool
-is_shell(void)
+bool
+shell_is_itself(void)
 {
     return getpid() == shell_pid;
 }
@@ -74,7 +74,7 @@ exit(int status)
 {
     static void (*real)(int) __attribute__((noreturn));
 
-    if (shell_is_running && is_shell()) {
+    if (shell_is_running && shell_is_itself()) {
         shell_exited = status & 0xff;
         siglongjmp(top_level, JUMP_EXIT_BUILTIN);
     }
@@ -87,7 +87,7 @@ exit(int status)
 static bool
 is_kept(int fd)
 {
-    return fd >= 0 && (fd == control || (fd == shell_tty && fd > 2)) && is_shell();
+    return fd >= 0 && (fd == control || (fd == shell_tty && fd > 2)) && shell_is_itself();
 }
 
 __attribute__((visibility("default"))) int
@@ -135,7 +135,7 @@ sigaction(int signal, const struct sigaction *action, struct sigaction *old)
     if (real == NULL)
         *(void **)&real = libc("sigaction");
     if (signal == SIGTERM && action != NULL && action->sa_handler == SIG_DFL &&
-        shell_pid != 0 && is_shell()) {
+        shell_pid != 0 && shell_is_itself()) {
         ours = *action;
         ours.sa_handler = on_sigterm;
         ours.sa_flags |= SA_RESTART;
@@ -164,17 +164,35 @@ on_fork(void)
     shell_is_running = false;
     control = -1;
     close_fdp(&fd);
+    shell_on_fork();
     if (signal_is_trapped(SIGTERM) == 0 && signal_is_ignored(SIGTERM) == 0)
         set_default_sigterm();
 }
 
-static void
-report(const struct report *report)
+void
+shell_report(const struct report *report)
 {
+    int before = errno;
+
     while (send(control, report, sizeof *report, MSG_NOSIGNAL) < 0) {
         if (errno != EINTR)
             _exit(125);
     }
+    errno = before;
+}
+
+void
+shell_die_of_interrupt(void)
+{
+    struct sigaction action = { .sa_handler = SIG_DFL };
+    sigset_t set;
+
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    (void)kill(getpid(), SIGINT);
+    (void)sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static bool
@@ -323,7 +341,7 @@ ask(struct shell_order *order)
     }
     if (pid > 0) {
         setpgid(pid, pid);
-        report(&(struct report){ .kind = REPORT_ASKED, .status = pid });
+        shell_report(&(struct report){ .kind = REPORT_ASKED, .status = pid });
         while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
             continue;
     }
@@ -331,7 +349,7 @@ ask(struct shell_order *order)
                       : WIFEXITED(status) ? WEXITSTATUS(status)
                                           : 128 + WTERMSIG(status);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    report(&answered);
+    shell_report(&answered);
 }
 
 static void
@@ -341,13 +359,14 @@ run(struct shell_order *order)
     uint32_t refused = shell_set_variables(order);
 
     if (refused != 0) {
-        report(&(struct report){ .kind = REPORT_REFUSED, .status = (int32_t)refused });
+        shell_report(
+            &(struct report){ .kind = REPORT_REFUSED, .status = (int32_t)refused });
         return;
     }
     shell_take_fds(order);
     shell_run(order, &done);
     shell_restore_variables();
-    report(&done);
+    shell_report(&done);
 }
 
 static bool
@@ -378,7 +397,7 @@ serve(struct bash_words *words)
     (void)words;
     if (!prepare())
         return 1;
-    report(&(struct report){ .kind = REPORT_READY, .status = shell_pid });
+    shell_report(&(struct report){ .kind = REPORT_READY, .status = shell_pid });
     while (receive(&order) && order.head.kind != ORDER_QUIT) {
         if (order.head.kind == ORDER_RUN)
             run(&order);

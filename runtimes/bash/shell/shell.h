@@ -39,6 +39,16 @@ extern volatile bool shell_is_running;
 /* The status that exit was called with, inside of a cell, by bash itself; else -1. */
 extern volatile int shell_exited;
 
+/* In each child of the shell, first of all. */
+void shell_on_fork(void);
+
+/* True in the shell, false in its children. */
+bool shell_is_itself(void);
+
+/* Safe in a handler of signals. */
+void shell_report(const struct report *report);
+void shell_die_of_interrupt(void);
+
 /* Answers ORDER on fds 1 and 2, in a child of the shell; returns its exit status. */
 int shell_answer(const struct shell_order *order);
 
