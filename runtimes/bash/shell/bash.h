@@ -108,6 +108,8 @@ extern int run_exit_trap(void);
 extern void run_trap_cleanup(int signal);
 extern void exit_shell(int status) __attribute__((noreturn));
 extern void notify_and_cleanup(void);
+extern void cleanup_the_pipeline(void);
+extern void stop_making_children(void);
 extern pid_t shell_pgrp;
 extern int job_control, shell_tty;
 extern int give_terminal_to(pid_t group, int force);

@@ -79,6 +79,9 @@ static void
 clean_up(void)
 {
     run_unwind_protects();
+    /* A job that was being made: else the next command would wait for it. */
+    cleanup_the_pipeline();
+    stop_making_children();
     parse_and_execute_level = 0;
     loop_level = continuing = breaking = funcnest = 0;
     executing_list = comsub_ignore_return = return_catch_flag = 0;
