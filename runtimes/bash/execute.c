@@ -392,6 +392,7 @@ serve_execute(struct session *session, const struct frame *frame)
     buffer_init(&texts, CODE_BYTES_MAX);
     buffer_clear(&state->tail, SIZE_MAX);
     state->is_done = state->is_asking = state->is_ending = false;
+    state->has_started = state->interrupt_waits = false;
     state->interrupted_group = 0;
     state->report = (struct report){ .kind = REPORT_DONE };
     state->interrupts = 0;

@@ -34,6 +34,7 @@ struct order {
 
 enum report_kind {
     REPORT_READY = 1, /* status: the process id of the shell */
+    REPORT_STARTED, /* from here on an interrupt is for this run */
     REPORT_DONE, /* how, status, line: of a run */
     REPORT_ASKED, /* status: process id of the child that answers */
     REPORT_ANSWERED, /* status: its exit status, > 128: a signal */

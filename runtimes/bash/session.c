@@ -247,22 +247,41 @@ read_channel(struct session *session)
 }
 
 static void
+take_report(struct session *session, const struct report *report)
+{
+    struct run *run = &session->run;
+
+    switch (report->kind) {
+    case REPORT_READY:
+        session->shell.is_ready = true;
+        break;
+    case REPORT_STARTED:
+        run->has_started = true;
+        if (run->interrupt_waits)
+            interrupts_deliver(session);
+        break;
+    case REPORT_INTERRUPTED:
+        if (!run->is_ending)
+            run->escalate_us = 1;
+        run->is_ending = true;
+        break;
+    case REPORT_DONE:
+    case REPORT_REFUSED:
+        run->report = *report;
+        run->is_done = true;
+        break;
+    default:
+        break;
+    }
+}
+
+static void
 read_control(struct session *session)
 {
     struct report report;
 
-    while (shell_report(session, &report)) {
-        if (report.kind == REPORT_INTERRUPTED && !session->run.is_ending) {
-            session->run.is_ending = true;
-            session->run.escalate_us = 1;
-        }
-        if (report.kind == REPORT_READY)
-            session->shell.is_ready = true;
-        if (report.kind != REPORT_DONE && report.kind != REPORT_REFUSED)
-            continue;
-        session->run.report = report;
-        session->run.is_done = true;
-    }
+    while (shell_report(session, &report))
+        take_report(session, &report);
 }
 
 static void

@@ -59,7 +59,8 @@ struct shell {
 struct run {
     uint64_t number;
     bool may_ask, is_asking;
-    bool is_done;
+    bool has_started, is_done;
+    bool interrupt_waits; /* until it has started */
     struct report report;
     unsigned interrupts; /* how often it was interrupted */
     bool is_ending; /* the shell has said so: what it still starts must end, too */

@@ -245,7 +245,8 @@ interrupts_deliver(struct session *session)
     struct run *run = &session->run;
     unsigned i = run->interrupts < 2 ? run->interrupts : 2;
 
-    if (session->shell.pid == 0)
+    run->interrupt_waits = !run->has_started;
+    if (session->shell.pid == 0 || run->interrupt_waits)
         return;
     run->interrupts++;
     run->interrupted_us = session_now_us();

@@ -186,6 +186,7 @@ shell_run(const struct shell_order *order, struct report *report)
     reset_parser();
     with_input_from_string(shell_first_text(order), INPUT_NAME);
     shell_is_running = true;
+    shell_report(&(struct report){ .kind = REPORT_STARTED });
     report->how = run_commands();
     shell_is_running = false;
     report->line = line_number;
