@@ -69,7 +69,7 @@ class TestBashKernel(jkt.KernelTests):
     code_execute_result = [{"code": f"echo {n}", "result": ""} for n in range(3)]
     test_execute_result = None
     test_pager = None
-    code_history_pattern = "echo*"
+    code_history_pattern = "echo 2*"
     supported_history_operations = ("tail", "range", "search")
     code_inspect_sample = "cd"
     code_clear_output = "clear"

@@ -25,8 +25,6 @@
 #define TEXTS_BYTES_MAX ((off_t)160 * 1024 * 1024)
 #define PRELOAD "LD_PRELOAD="
 
-extern char **environ;
-
 static int control = -1; /* the socket */
 static pid_t shell_pid;
 
@@ -68,6 +66,9 @@ shell_is_itself(void)
 {
     return getpid() == shell_pid;
 }
+
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): libc's are reserved
+ */
 
 __attribute__((noreturn, visibility("default"))) void
 exit(int status)
@@ -146,6 +147,8 @@ sigaction(int signal, const struct sigaction *action, struct sigaction *old)
         old->sa_handler = SIG_DFL;
     return r;
 }
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
 
 static void
 set_default_sigterm(void)
