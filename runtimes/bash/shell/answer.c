@@ -72,7 +72,7 @@ complete(char *line, uint32_t point)
     if (text == NULL)
         return ANSWER_FAILED;
     rl_completion_found_quote = found;
-    rl_completion_quote_character = quote;
+    rl_completion_quote_character = (unsigned char)quote;
     rl_attempted_completion_over = 0;
     matches = rl_attempted_completion_function(text, start, end);
     if (matches == NULL && !rl_attempted_completion_over)
