@@ -343,7 +343,7 @@ const struct command command_run = {
         "      cellwall run --json -e '1 / 0' | jq -r .error.ename\n"
         "\n"
         "EXIT STATUS\n"
-        "      0    the code ran to its end\n"
+        "      0    the code ran to its end; of a shell, its last command's status\n"
         "      1    it raised an exception, or what it printed or displayed could "
         "not be\n"
         "           written. Python's sys.exit(N) gives N\n"

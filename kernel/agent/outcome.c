@@ -68,6 +68,17 @@ append_error(struct buffer *ret, const struct run *run,
     return r != 0 ? r : buffer_append_text(ret, "}");
 }
 
+/* How the program ended, where the language has such a number. */
+static int
+append_exit_status(struct buffer *ret, struct slice reply)
+{
+    int64_t status;
+
+    if (reply.length == 0 || json_member_int(reply, "exit_status", &status) != 0)
+        return 0;
+    return buffer_append_format(ret, ",\"exit_status\":%" PRId64, status);
+}
+
 static int
 append_reason(struct buffer *ret, const struct context_outcome *outcome)
 {
@@ -169,6 +180,8 @@ outcome_append(struct buffer *ret, const struct run *run,
         r = tally_append(run->tally, ret);
     if (r == 0)
         r = append_error(ret, run, outcome);
+    if (r == 0)
+        r = append_exit_status(ret, reply);
     if (r == 0)
         r = append_reason(ret, outcome);
     if (r == 0)

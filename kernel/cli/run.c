@@ -336,7 +336,7 @@ run_status(const json_t *reply)
     if (kind != NULL)
         return status_of_reason(kind);
     if (status != NULL && strcmp(status, "ok") == 0)
-        return EXIT_STATUS_OK;
+        return (int)(json_integer_value(json_object_get(reply, "exit_status")) & 0xff);
     return is_exit(error) && value != NULL ? run_exit_status(value) : EXIT_STATUS_FAILED;
 }
 

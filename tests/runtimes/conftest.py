@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,3 +62,36 @@ def shared(
     runner.hello()
     yield runner
     runner.close()
+
+
+def _end_with_jobs(runner: framelib.Runner) -> None:
+    """Ends RUNNER and the jobs that its shell has left, as a sandbox would."""
+    sessions = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            _, parent, _, session = stat.read_text().rpartition(")")[2].split()[:4]
+            if int(parent) == runner.process.pid:
+                sessions.add(int(session))
+    runner.close()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(folder.name)) in sessions:
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+@pytest.fixture
+def bash(tmp_path: Path) -> Iterator[framelib.Runner]:
+    """A fresh runner of bash in an empty folder."""
+    runner = framelib.Runner(framelib.bash_argv(), cwd=tmp_path)
+    runner.hello()
+    yield runner
+    _end_with_jobs(runner)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[framelib.Runner]:
+    """One runner of bash for all tests of a file."""
+    runner = framelib.Runner(framelib.bash_argv(), cwd=tmp_path_factory.mktemp("cwd"))
+    runner.hello()
+    yield runner
+    _end_with_jobs(runner)

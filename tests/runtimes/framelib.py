@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -565,4 +566,16 @@ def python_argv(interpreter: str | None = None, kind: str = "argv") -> list[str]
     return [
         word.replace("{interpreter}", named).replace("{runtime}", str(folder))
         for word in document[kind]
+    ]
+
+
+def bash_argv() -> list[str]:
+    """The command of the bash runtime's descriptor, for the bash in PATH."""
+    folder = runtimes_folder() / "bash"
+    interpreter = shutil.which("bash")
+    assert interpreter is not None
+    document = json.loads((folder / "runtime.json").read_text())
+    return [
+        word.replace("{interpreter}", interpreter).replace("{runtime}", str(folder))
+        for word in document["argv"]
     ]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: MIT
+"""Interrupts of bash: they end what runs, and the shell goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.runtimes.framelib import Runner
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "sleep 1000",
+        "while :; do :; done",
+        "while :; do sleep 0.01; done",
+        "sleep 1000 | cat | cat",
+        "x=$(sleep 1000)",
+        "f() { sleep 1000; }; f",
+        "eval 'for i in 1 2 3; do sleep 1000; done'",
+        "source <(echo sleep 1000)",
+        "sleep 1000 & wait",
+        "read x <fifo",
+        "(sleep 1000; echo no)",
+        "python3 -c 'while True: pass' 2>/dev/null",
+        # Those that end by their own decision, and well: the rest is not run.
+        "python3 -c 'import signal, time; signal.signal(2, lambda *a: exit(0)); "
+        "time.sleep(1000)'",
+        # Those that have no ear for it.
+        "python3 -c 'import signal, time; signal.signal(2, signal.SIG_IGN); "
+        "time.sleep(1000)'",
+        "(trap '' INT; sleep 1000)",
+        "trap '' INT; while :; do :; done",
+    ],
+)
+def test_interrupt_ends_the_cell_and_keeps_the_shell(bash: Runner, code: str) -> None:
+    bash.run("kept=1; mkfifo fifo")
+    number = bash.begin_run(f"echo begun\n{code}\necho no")
+    assert bash.until(number, "stream").text == "begun\n"
+    bash.interrupt()
+    outcome = bash.finish(number)
+    assert outcome.interrupted
+    assert outcome.error.content["ename"] == "KeyboardInterrupt"
+    assert "no" not in outcome.stdout
+    assert bash.ping().reply.content == {}
+    assert (
+        bash.run("trap - INT; echo $kept $FUNCNAME; jobs -r | grep -v sleep").stdout
+        == "1\n"
+    )
+
+
+def test_a_trap_on_int_decides(bash: Runner) -> None:
+    number = bash.begin_run("trap 'echo mine' INT; echo begun; sleep 1000; echo after")
+    bash.until(number, "stream")
+    bash.interrupt()
+    outcome = bash.finish(number)
+    assert outcome.stdout == "mine\nafter\n" and not outcome.interrupted
+
+
+def test_the_second_interrupt_is_stronger(bash: Runner) -> None:
+    number = bash.begin_run(
+        "python3 -uc 'import signal, time\n"
+        'signal.signal(2, lambda *a: print("again"))\n'
+        'print("begun")\n'
+        "while True: time.sleep(1000)'; echo no"
+    )
+    while not bash.until(number, "stream").text.endswith("\n"):
+        pass
+    bash.interrupt()
+    assert "again" in bash.until(number, "stream").text
+    bash.interrupt()
+    outcome = bash.finish(number)
+    assert outcome.interrupted and "no" not in outcome.stdout
+
+
+def test_an_interrupt_before_the_run_is_remembered(bash: Runner) -> None:
+    bash.interrupt()
+    outcome = bash.run("echo no")
+    assert outcome.interrupted and outcome.stdout == ""
+
+
+def test_an_interrupt_after_the_run_is_forgotten_by_ping(bash: Runner) -> None:
+    bash.run("true")
+    bash.interrupt()
+    bash.ping()
+    assert bash.run("echo yes").stdout == "yes\n"
+
+
+def test_many_interrupts_at_any_time(bash: Runner) -> None:
+    for i in range(100):
+        number = bash.begin_run("for ((i = 0; i < 1000; i++)); do /bin/true; done")
+        if i % 2:
+            bash.interrupt()
+        bash.interrupt()
+        bash.finish(number)
+        bash.ping()
+    assert bash.run("echo on").stdout == "on\n"
