@@ -108,27 +108,29 @@ read_value(const struct row *row, const char *text, uint64_t *ret)
     return *ret >= row->least && *ret <= row->most;
 }
 
-static int
-parse_one(char *item, const struct row **ret, uint64_t *ret_value, struct error *err)
+/* NULL: LIMITS_E_INVALID, see ERR. */
+static const struct row *
+parse_one(char *item, uint64_t *ret_value, struct error *err)
 {
     char *equals = strchr(item, '=');
 
-    if (equals == NULL)
-        return error_set(err, LIMITS_E_INVALID, "a limit must be NAME=VALUE: '%.60s'",
-                         item);
+    if (equals == NULL) {
+        error_set(err, LIMITS_E_INVALID, "a limit must be NAME=VALUE: '%.60s'", item);
+        return NULL;
+    }
     *equals = '\0';
     for (size_t i = 0; i < N_ELEMENTS(rows); i++) {
         if (strcmp(rows[i].name, item) != 0)
             continue;
-        if (!read_value(&rows[i], equals + 1, ret_value))
-            return error_set(
-                err, LIMITS_E_INVALID,
-                "limit %s: '%.40s' is not %s, or too small or large", item, equals + 1,
-                rows[i].unit == UNIT_BYTES ? "a size, such as 512M" : "a number");
-        *ret = &rows[i];
-        return 0;
+        if (read_value(&rows[i], equals + 1, ret_value))
+            return &rows[i];
+        error_set(err, LIMITS_E_INVALID,
+                  "limit %s: '%.40s' is not %s, or too small or large", item, equals + 1,
+                  rows[i].unit == UNIT_BYTES ? "a size, such as 512M" : "a number");
+        return NULL;
     }
-    return error_set(err, LIMITS_E_INVALID, "there is no limit '%.60s'", item);
+    error_set(err, LIMITS_E_INVALID, "there is no limit '%.60s'", item);
+    return NULL;
 }
 
 int
@@ -136,20 +138,18 @@ limits_parse(struct context_limits *limits, const char *text, struct error *err)
 {
     CLEANUP(freep) char *copy = strdup(text);
     char *rest = copy;
-    int r = 0;
 
     if (copy == NULL)
         return -ENOMEM;
-    while (r == 0 && rest != NULL) {
-        char *item = strsep(&rest, ",");
-        const struct row *row;
-        uint64_t value;
+    while (rest != NULL) {
+        uint64_t value = 0;
+        const struct row *row = parse_one(strsep(&rest, ","), &value, err);
 
-        r = parse_one(item, &row, &value, err);
-        if (r == 0)
-            memcpy((char *)limits + row->offset, &value, sizeof value);
+        if (row == NULL)
+            return LIMITS_E_INVALID;
+        memcpy((char *)limits + row->offset, &value, sizeof value);
     }
-    return r;
+    return 0;
 }
 
 int
@@ -157,21 +157,20 @@ limits_parse_members(json_t *members, const char *text, struct error *err)
 {
     CLEANUP(freep) char *copy = strdup(text);
     char *rest = copy;
-    int r = 0;
 
     if (copy == NULL)
         return -ENOMEM;
-    while (r == 0 && rest != NULL) {
-        char *item = strsep(&rest, ",");
-        const struct row *row;
-        uint64_t value;
+    while (rest != NULL) {
+        uint64_t value = 0;
+        const struct row *row = parse_one(strsep(&rest, ","), &value, err);
 
-        r = parse_one(item, &row, &value, err);
-        if (r == 0 && json_object_set_new(members, row->member,
-                                          strcmp(row->member, "cpus") == 0
-                                              ? json_real((double)value / 1000)
-                                              : json_integer((json_int_t)value)) < 0)
-            r = -ENOMEM;
+        if (row == NULL)
+            return LIMITS_E_INVALID;
+        if (json_object_set_new(members, row->member,
+                                strcmp(row->member, "cpus") == 0
+                                    ? json_real((double)value / 1000)
+                                    : json_integer((json_int_t)value)) < 0)
+            return -ENOMEM;
     }
-    return r;
+    return 0;
 }

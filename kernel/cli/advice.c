@@ -50,7 +50,7 @@ int
 advice_append(struct buffer *ret, const char *text)
 {
     const struct row *row;
-    const char *at;
+    const char *at = NULL;
     int r = 0;
 
     while (r == 0 && (row = find_first(text, &at)) != NULL) {

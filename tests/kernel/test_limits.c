@@ -45,8 +45,8 @@ test_limits_become_members_of_the_protocol(void **state)
     CLEANUP(tree_decrefp) json_t *members = json_object();
     CLEANUP(tree_decrefp)
     json_t *wanted =
-        json_pack("{sI sf sI sI}", "memory_bytes", (json_int_t)(64 * MIB), "cpus", 1.5,
-                  "run_ms", (json_int_t)250, "file_bytes", (json_int_t)0);
+        json_pack("{sI sf sI sI}", "memory_bytes", (json_int_t)64 * 1024 * 1024, "cpus",
+                  1.5, "run_ms", (json_int_t)250, "file_bytes", (json_int_t)0);
     struct error err = { 0 };
 
     (void)state;

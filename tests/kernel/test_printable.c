@@ -90,14 +90,11 @@ test_sequences_that_a_terminal_obeys_vanish(void **state)
         "a\x1b_Gf=100;AAAA\x1b\\z", /* graphics */
         "a\x1b^private\x1b\\z",
         "a\x1bXstring\x1b\\z",
-        "a\x1b"
-        "cz", /* reset */
+        "a\033cz", /* reset */
         "a\x1b(0z", /* character set */
         "a\x1b]8;;http://x\x1b\\\x1b]8;;\x1b\\z", /* link */
-        "a\xc2\x9b"
-        "6nz", /* the same as C1 */
-        "a\xc2\x9d"
-        "0;title\xc2\x9cz",
+        "a\xc2\2336nz", /* the same as C1 */
+        "a\xc2\2350;title\xc2\x9cz",
         "a\xc2\x90q\xc2\x9cz",
     };
 
