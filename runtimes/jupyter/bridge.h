@@ -17,9 +17,10 @@
 
 #define BRIDGE_TAKE_MS 5000 /* until a kernel has begun with what is no execution */
 #define BRIDGE_SETTLE_MS 2000 /* of silence, when one of reply and idle is missing */
-#define BRIDGE_INPUT_MS 10 /* of silence before a question: its prompt's text is first   \
-                            */
-#define BRIDGE_BEGIN_MS 100 /* until a run that is not announced has surely begun */
+#define BRIDGE_INPUT_MS                                                                  \
+    10 /* of silence before a question: its prompt's text is first                       \
+        */
+#define BRIDGE_BEGIN_MS 250 /* until a run that was announced has surely begun */
 
 struct error;
 struct kernel_json;

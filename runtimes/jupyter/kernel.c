@@ -11,14 +11,16 @@
 #include "protocol/error.h"
 #include "runtimes/jupyter/kernel_json.h"
 #include "runtimes/jupyter/link.h"
+#include "runtimes/jupyter/outputs.h"
 #include "runtimes/jupyter/process.h"
 #include "runtimes/jupyter/translate.h"
 
 #define LOOK_MS 5 /* between two looks for the kernel's sockets */
 #define ASK_MS                                                                           \
     250 /* between two requests, for what is published before we listen is lost */
-#define QUIET_MS 3000 /* a kernel that has answered, and publishes nothing, is taken so  \
-                       */
+#define QUIET_MS                                                                         \
+    3000 /* a kernel that has answered, and publishes nothing, is taken so               \
+          */
 
 struct start {
     struct kernel *kernel;
@@ -70,6 +72,7 @@ wait_for_sockets(const struct start *start, struct error *err)
             continue;
         }
         (void)poll(&wait, 1, LOOK_MS);
+        process_pass_output(kernel->process);
         if (process_has_ended(kernel->process, &kernel->status))
             return KERNEL_E_ENDED;
         if (kernel_clock_ms() > start->limit)
@@ -146,6 +149,8 @@ turn(struct start *start, int64_t until, struct error *err)
         { .socket = link_socket(link, PROCESS_SHELL), .events = ZMQ_POLLIN },
         { .socket = link_socket(link, PROCESS_IOPUB), .events = ZMQ_POLLIN },
         { .fd = process_fd(kernel->process), .events = ZMQ_POLLIN },
+        { .fd = outputs_fd(process_outputs(kernel->process), 0), .events = ZMQ_POLLIN },
+        { .fd = outputs_fd(process_outputs(kernel->process), 1), .events = ZMQ_POLLIN },
     };
     int64_t left = until - kernel_clock_ms();
     int r;
@@ -153,6 +158,7 @@ turn(struct start *start, int64_t until, struct error *err)
     if (zmq_poll(items, N_ELEMENTS(items), left > 0 ? (long)left : 0) < 0 &&
         errno != EINTR)
         return error_errno(err, "waiting for the kernel");
+    process_pass_output(kernel->process);
     r = take_published(start, err);
     if (r == 0)
         r = take_answers(start, err);
@@ -201,5 +207,11 @@ kernel_start(struct kernel *kernel, const struct kernel_json *spec, const char *
         r = wait_for_sockets(&start, err);
     if (r == 0)
         r = link_create(&kernel->link, kernel->process, err);
-    return r != 0 ? r : ask(&start, err);
+    if (r == 0)
+        r = ask(&start, err);
+    if (r == 0)
+        process_judge_output(kernel->process);
+    else if (kernel->process != NULL)
+        process_pass_output(kernel->process);
+    return r;
 }

@@ -28,7 +28,8 @@ struct kernel {
 };
 
 /* Starts SPEC's kernel (borrowed) and waits until it has answered and its output comes
- * through. What it publishes meanwhile goes to fd 1. On failure too kernel_fini is due.
+ * through. What it publishes meanwhile goes to fds 1 and 2. On failure too kernel_fini is
+ * due.
  */
 int kernel_start(struct kernel *kernel, const struct kernel_json *spec,
                  const char *session, struct error *err);

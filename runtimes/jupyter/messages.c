@@ -53,12 +53,13 @@ find_handler(const char *type)
     return NULL;
 }
 
-/* User code runs from here on, so far as can be told from outside. */
+/* User code runs soon: an interrupt that came earlier would hit the kernel itself, which
+ * may forget it or die of it. */
 static void
 note_begin(struct bridge *bridge)
 {
-    bridge->request.begun = true;
-    bridge->request.begin_ms = 0;
+    if (!bridge->request.begun)
+        bridge->request.begin_ms = kernel_clock_ms() + BRIDGE_BEGIN_MS;
 }
 
 static int
@@ -74,7 +75,7 @@ on_status(struct bridge *bridge, const struct event *event, struct error *err)
     if (strcmp(state, "busy") == 0 && !request->busy) {
         request->busy = true;
         request->settle_ms = 0;
-        request->begin_ms = kernel_clock_ms() + BRIDGE_BEGIN_MS;
+        note_begin(bridge);
     } else if (strcmp(state, "idle") == 0) {
         request->idle = true;
         return bridge_finish_if_whole(bridge, err);
@@ -259,7 +260,6 @@ on_question(struct bridge *bridge, const struct event *event, struct error *err)
     if (r != 0)
         return r < 0 ? r : 0;
     request->ask_ms = kernel_clock_ms() + BRIDGE_INPUT_MS;
-    note_begin(bridge);
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "protocol/error.h"
 #include "protocol/text.h"
 #include "runtimes/jupyter/kernel_json.h"
+#include "runtimes/jupyter/outputs.h"
 
 #define LOOPBACK "127.0.0.1"
 #define EXEC_FAILED 127 /* as a shell has it */
@@ -33,6 +34,7 @@ static const char *const port_names[] = {
 struct process {
     pid_t pid; /* owned: of the kernel and its group; 0: none, or reaped */
     int pidfd; /* owned */
+    struct outputs *outputs; /* owned */
     bool tcp;
     bool has_folder;
     unsigned ports[PROCESS_SOCKETS];
@@ -75,6 +77,7 @@ process_destroy(struct process *process)
             continue;
     if (process->pidfd >= 0)
         close(process->pidfd);
+    outputs_destroy(process->outputs);
     if (process->has_folder)
         remove_folder(process);
     free(process);
@@ -105,6 +108,24 @@ process_has_ended(struct process *process, int *ret_status)
     process_signal(process, SIGKILL); /* what it has left behind in its group */
     process->pid = 0;
     return true;
+}
+
+struct outputs *
+process_outputs(const struct process *process)
+{
+    return process->outputs;
+}
+
+void
+process_pass_output(struct process *process)
+{
+    outputs_pass(process->outputs, process->pid);
+}
+
+void
+process_judge_output(struct process *process)
+{
+    outputs_judge(process->outputs, process->pid);
 }
 
 const char *
@@ -222,7 +243,8 @@ write_connection_file(const struct process *process, const struct kernel_json *s
 
 /* In the child. The signals that this process has blocked are not the kernel's. */
 static void
-become_kernel(char **command, char **environment, pid_t parent)
+become_kernel(const struct process *process, char **command, char **environment,
+              pid_t parent)
 {
     sigset_t none;
 
@@ -231,7 +253,7 @@ become_kernel(char **command, char **environment, pid_t parent)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != parent || outputs_take_place(process->outputs) < 0)
         _exit(EXEC_FAILED);
     execve(command[0], command, environment);
     dprintf(STDERR_FILENO, "%s cannot be started: %s\n", command[0], strerror(errno));
@@ -254,7 +276,7 @@ start(struct process *process, const struct kernel_json *spec, const char *sessi
     if (r == 0) {
         process->pid = fork();
         if (process->pid == 0)
-            become_kernel(command, environment, parent);
+            become_kernel(process, command, environment, parent);
         if (process->pid < 0)
             r = error_errno(err, "fork");
     }
@@ -277,7 +299,9 @@ process_create(struct process **ret, const struct kernel_json *spec, const char 
         return -ENOMEM;
     process->pidfd = -1;
     process->tcp = spec->tcp;
-    r = choose_ports(process, err);
+    r = outputs_create(&process->outputs, err);
+    if (r == 0)
+        r = choose_ports(process, err);
     if (r == 0)
         r = make_key(process, err);
     if (r == 0)

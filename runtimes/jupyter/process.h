@@ -22,10 +22,11 @@ enum process_socket {
 
 struct error;
 struct kernel_json;
+struct outputs;
 struct process; /* opaque */
 
-/* Starts SPEC's kernel (borrowed) in a session of its own, with this process's fds 0, 1
- * and 2. SESSION: the notebook's, or NULL. It ends when this process's thread does. */
+/* Starts SPEC's kernel (borrowed) in a session of its own. SESSION: the notebook's, or
+ * NULL. It ends when this process's thread does. */
 int process_create(struct process **ret, const struct kernel_json *spec,
                    const char *session, struct error *err);
 
@@ -41,6 +42,15 @@ bool process_has_ended(struct process *process, int *ret_status);
 
 /* To its process group. */
 void process_signal(const struct process *process, int signal);
+
+/* What it writes to its fds 1 and 2. Borrowed. */
+struct outputs *process_outputs(const struct process *process);
+
+/* Passes these on. */
+void process_pass_output(struct process *process);
+
+/* It has started: see outputs_judge. */
+void process_judge_output(struct process *process);
 
 const char *process_key(const struct process *process);
 

@@ -71,10 +71,10 @@ bridge_on_drop(struct bridge *bridge, const char *why, struct error *err)
 {
     CLEANUP(buffer_fini) struct buffer text;
 
+    buffer_init(&text, 2 * (size_t)ERROR_TEXT_BYTES);
     if (bridge->request.drop_told)
         return 0;
     bridge->request.drop_told = true;
-    buffer_init(&text, 2 * (size_t)ERROR_TEXT_BYTES);
     if (buffer_append_format(&text, "%s%s]\n", left_out, why) != 0)
         return 0;
     return bridge_send_text(bridge, bridge->request.number, true, buffer_slice(&text),
@@ -119,10 +119,10 @@ tell_error(struct bridge *bridge, struct error *err)
     struct frame frame = { .type = FRAME_ERROR, .number = request->number };
     int r;
 
+    buffer_init(&content, TRANSLATE_BYTES_MAX);
     if (request->error_told)
         return 0;
     request->error_told = true;
-    buffer_init(&content, TRANSLATE_BYTES_MAX);
     r = translate_error(&content, buffer_slice(&request->reply), request->was_interrupted,
                         err);
     if (r != 0)
@@ -151,13 +151,14 @@ make_reply(struct bridge *bridge, struct buffer *ret, bool *ret_ok, struct error
     struct bridge_request *request = &bridge->request;
     struct slice content = buffer_slice(&request->reply), value;
     CLEANUP(buffer_fini) struct buffer whole;
-    int r = translate_reply(ret, request->type, content, request->execution_count, ret_ok,
-                            err);
+    int r;
 
+    buffer_init(&whole, TRANSLATE_BYTES_MAX);
+    r = translate_reply(ret, request->type, content, request->execution_count, ret_ok,
+                        err);
     if (r != 0 || *ret_ok || request->type != FRAME_EXECUTE_REQUEST ||
         json_member(buffer_slice(ret), "ename", &value) == 0)
         return r;
-    buffer_init(&whole, TRANSLATE_BYTES_MAX);
     r = translate_error(&whole, content, request->was_interrupted, err);
     if (r == 0 && whole.length > 0) {
         whole.data[whole.length - 1] = ','; /* one object out of two */

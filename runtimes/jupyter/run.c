@@ -17,6 +17,7 @@
 #include "runtimes/jupyter/bridge.h"
 #include "runtimes/jupyter/kernel_json.h"
 #include "runtimes/jupyter/link.h"
+#include "runtimes/jupyter/outputs.h"
 #include "runtimes/jupyter/process.h"
 #include "runtimes/jupyter/translate.h"
 #include "runtimes/lib/runner.h"
@@ -56,6 +57,7 @@ take_messages(struct bridge *bridge, int channel, bool *ret_any, struct error *e
         if (r == LINK_E_AGAIN)
             return 0;
         *ret_any = true;
+        process_pass_output(bridge->kernel.process); /* written before it was sent */
         if (r == LINK_E_DROPPED)
             r = bridge_on_drop(bridge, why.text, err);
         else if (r == 0)
@@ -105,6 +107,7 @@ static int
 turn(struct bridge *bridge, struct error *err)
 {
     struct link *link = bridge->kernel.link;
+    const struct outputs *outputs = process_outputs(bridge->kernel.process);
     zmq_pollitem_t items[] = {
         { .fd = process_fd(bridge->kernel.process), .events = ZMQ_POLLIN },
         { .fd = bridge->signals, .events = ZMQ_POLLIN },
@@ -113,6 +116,8 @@ turn(struct bridge *bridge, struct error *err)
         { .socket = link_socket(link, PROCESS_SHELL), .events = ZMQ_POLLIN },
         { .socket = link_socket(link, PROCESS_STDIN), .events = ZMQ_POLLIN },
         { .socket = link_socket(link, PROCESS_CONTROL), .events = ZMQ_POLLIN },
+        { .fd = outputs_fd(outputs, 0), .events = ZMQ_POLLIN },
+        { .fd = outputs_fd(outputs, 1), .events = ZMQ_POLLIN },
     };
     bool any = false;
     int64_t wait_ms;
@@ -122,6 +127,7 @@ turn(struct bridge *bridge, struct error *err)
         return r;
     if (zmq_poll(items, N_ELEMENTS(items), (long)wait_ms) < 0 && errno != EINTR)
         return error_errno(err, "waiting");
+    process_pass_output(bridge->kernel.process);
     if (items[1].revents != 0)
         r = take_signal(bridge, err);
     if (r == 0)
@@ -152,6 +158,8 @@ take_last_words(struct bridge *bridge)
         (void)zmq_poll(items, 1, LAST_WORDS_MS);
         r = take_messages(bridge, PROCESS_IOPUB, &any, &err);
     }
+    process_pass_output(bridge->kernel.process);
+    outputs_tell_last_words(process_outputs(bridge->kernel.process));
 }
 
 static void
