@@ -181,11 +181,15 @@ bridge_finish(struct bridge *bridge, struct error *err)
     int r;
 
     buffer_init(&content, TRANSLATE_BYTES_MAX);
-    r = make_reply(bridge, &content, &ok, err);
-    if (r > 0) { /* larger than it may be */
+    r = request->answered ? make_reply(bridge, &content, &ok, err) : TRANSLATE_E_UNFIT;
+    if (r > 0) { /* it never came, or is larger than it may be */
+        const char *instead = translate_answer_of_none(request->type);
+
         buffer_clear(&request->reply, 0);
         buffer_clear(&content, 0);
-        r = make_reply(bridge, &content, &ok, err);
+        r = buffer_append_text(&request->reply, instead);
+        if (r == 0)
+            r = make_reply(bridge, &content, &ok, err);
     }
     if (r == 0 && request->type == FRAME_EXECUTE_REQUEST && !ok)
         r = tell_error(bridge, err);

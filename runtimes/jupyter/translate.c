@@ -168,9 +168,8 @@ translate_request(struct buffer *ret, enum frame_type type, struct slice content
     }
 }
 
-/* What is answered in the place of a kernel that does not. */
-static const char *
-answer_of_none(enum frame_type type)
+const char *
+translate_answer_of_none(enum frame_type type)
 {
     switch (type) {
     case FRAME_EXECUTE_REQUEST:
@@ -215,8 +214,6 @@ translate_reply(struct buffer *ret, enum frame_type type, struct slice content,
         *ret_ok = true;
         return result_of(buffer_append_text(ret, "{}"), err);
     }
-    if (content.length == 0)
-        content = slice_text(answer_of_none(type));
     (void)json_member_string(content, "status", status, sizeof status);
     *ret_ok = type == FRAME_IS_COMPLETE_REQUEST || strcmp(status, "ok") == 0;
     if (type == FRAME_EXECUTE_REQUEST)

@@ -25,8 +25,11 @@ struct error;
 int translate_request(struct buffer *ret, enum frame_type type, struct slice content,
                       struct error *err);
 
-/* A kernel's reply of TYPE as ours, with our EXECUTION_COUNT. An empty CONTENT: it never
- * came. *RET_OK: its status is ok. */
+/* What is answered to a request of TYPE in the place of a kernel that does not. */
+const char *translate_answer_of_none(enum frame_type type);
+
+/* A kernel's reply of TYPE as ours, with our EXECUTION_COUNT. *RET_OK: its status is ok.
+ */
 int translate_reply(struct buffer *ret, enum frame_type type, struct slice content,
                     uint32_t execution_count, bool *ret_ok, struct error *err);
 
