@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cellwall
 import pytest
 from jupyter_client.manager import KernelManager
 
 from tests.system.conftest import BINARY, BRIDGED_R, KERNEL, install_bridged
 from tests.system.servers import Server
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "clients/python/src"))
-import cellwall
 
 pytestmark = pytest.mark.cellwall
 TIMEOUT_S = 60
@@ -127,15 +125,11 @@ def test_a_kernelspec_that_cannot_be_used_is_refused(
 def test_a_kernel_of_an_environment_brings_its_packages(
     kernelspecs: Path, tmp_path: Path
 ) -> None:
-    spec = {
-        "argv": ["{prefix}/bin/{x}", "-m", "ipykernel_launcher", "-f", "none"],
-        "display_name": "x",
-        "language": "python",
-    }
     prefix = Path(sys.prefix)
     folder = tmp_path / "env"
     folder.mkdir()
-    spec["argv"] = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": argv, "display_name": "x", "language": "python"}
     (folder / "kernel.json").write_text(json.dumps(spec))
     install_bridged(tmp_path, folder)
     kept = tmp_path / "share/jupyter/kernels/cellwall-env/environment.json"
@@ -181,54 +175,68 @@ def test_r_is_interrupted(notebook: Notebook) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(
+def agent(
     bridged_kernelspecs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[cellwall.Client]:
     config = tmp_path_factory.mktemp("config") / "serve.json"
     config.write_text(json.dumps({"interpreters": {"jupyter": ["ir"]}}))
     with (
         Server(BINARY, "--config", str(config)) as server,
-        cellwall.connect(str(server.file)) as client,
+        cellwall.Client(server.file) as client,
     ):
         yield client
 
 
-def test_an_agent_finds_the_language(served: cellwall.Client) -> None:
-    rows = {row["language"]: row for row in served.server_info()["languages"]}
+def test_an_agent_finds_the_language(agent: cellwall.Client) -> None:
+    rows = {row["language"]: row for row in agent.server_info().raw["languages"]}
     assert rows["R"]["runtime"] == "ir"
     assert rows["R"]["display_name"] == "R"
     assert rows["R"]["version"].count(".") == 2
+    assert rows["python"]["runtime"] == "python"
 
 
 @pytest.mark.parametrize("name", ["R", "r"])
-def test_an_agent_runs_code_in_it(served: cellwall.Client, name: str) -> None:
-    with served.create_context(language=name) as context:
-        context.run("x <- 20")
-        run = context.run("cat(x + 1, '\\n'); x * 2")
-        assert run.logs.stdout.strip() == "21"
-        assert run.results[0].data["text/plain"] == "[1] 40"
-        failed = context.run("stop('on purpose')")
+def test_an_agent_runs_code_in_it(agent: cellwall.Client, name: str) -> None:
+    with agent.create_context(language=name) as context:
+        context.run_code("x <- 20")
+        execution = context.run_code("cat(x + 1, '\\n'); x * 2")
+        assert execution.logs.stdout.strip() == "21"
+        assert execution.results[0].text == "[1] 40"
+        failed = context.run_code("stop('on purpose')")
         assert failed.error is not None
-        assert "on purpose" in failed.error.evalue
+        assert "on purpose" in failed.error.value
+        assert context.info.language == "R"
 
 
 def test_an_agents_time_limit_stops_r_and_keeps_its_variables(
-    served: cellwall.Client,
+    agent: cellwall.Client,
 ) -> None:
-    with served.create_context(language="R") as context:
-        context.run("kept <- 5")
-        run = context.run("Sys.sleep(60)", timeout=1)
-        assert run.error is not None
-        assert run.error.reason is not None
-        assert run.error.reason.kind == "timeout"
-        assert run.error.reason.state == "kept"
-        assert context.run("cat(kept)").logs.stdout == "5"
+    with agent.create_context(language="R") as context:
+        context.run_code("kept <- 5")
+        execution = context.run_code("Sys.sleep(60)", timeout=1)
+        assert execution.reason is not None
+        assert (execution.reason.kind, execution.reason.state) == ("timeout", "kept")
+        assert context.run_code("cat(kept)").logs.stdout == "5"
 
 
-def test_an_agents_memory_limit_ends_r_with_a_reason(served: cellwall.Client) -> None:
-    with served.create_context(language="R", limits={"memory_mb": 256}) as context:
-        run = context.run("x <- lapply(1:1000, function(i) rnorm(1e6))")
-        assert run.error is not None
-        assert run.error.reason is not None
-        assert run.error.reason.kind == "memory"
-        assert context.run("cat('again')").logs.stdout == "again"
+def test_an_agents_memory_limit_ends_r_with_a_reason(agent: cellwall.Client) -> None:
+    limits = {"memory_bytes": 400 << 20}
+    with agent.create_context(language="R", limits=limits) as context:
+        execution = context.run_code("x <- lapply(1:1000, function(i) rnorm(1e6))")
+        assert execution.reason is not None
+        assert execution.reason.kind == "memory"
+        assert context.run_code("cat('again')").logs.stdout == "again"
+
+
+def test_a_server_has_what_was_installed_for_this_user(
+    bridged_kernelspecs: dict[str, Path], tmp_path: Path
+) -> None:
+    env = {"JUPYTER_DATA_DIR": str(tmp_path)}
+    subprocess.run(
+        [BINARY, "install-kernelspec", "--runtime", "jupyter", "--interpreter", "ir"],
+        check=True,
+        timeout=120,
+        env={**os.environ, **env},
+    )
+    with Server(BINARY, env=env) as server, cellwall.Client(server.file) as client:
+        assert "R" in client.server_info().languages
