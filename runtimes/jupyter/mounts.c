@@ -34,8 +34,21 @@ is_within(const char *path, const char *folder)
 {
     size_t length = strlen(folder);
 
+    if (strcmp(folder, "/") == 0)
+        return true;
     return strncmp(path, folder, length) == 0 &&
            (path[length] == '\0' || path[length] == '/');
+}
+
+static bool
+is_plain(const char *path)
+{
+    size_t length = strlen(path);
+
+    return path[0] == '/' && length > 1 && path[length - 1] != '/' &&
+           strstr(path, "//") == NULL && strstr(path, "/./") == NULL &&
+           strstr(path, "/../") == NULL && strcmp(path + length - 2, "/.") != 0 &&
+           (length < 3 || strcmp(path + length - 3, "/..") != 0);
 }
 
 static bool
@@ -94,9 +107,9 @@ static int
 add_both(json_t *mounts, const char *path, bool asked_for)
 {
     CLEANUP(freep) char *real = realpath(path, NULL);
-    int r = add(mounts, path, asked_for);
+    int r = is_plain(path) ? add(mounts, path, asked_for) : 0;
 
-    if (r == 0 && real != NULL && strcmp(real, path) != 0)
+    if (r == 0 && real != NULL && (strcmp(real, path) != 0 || !is_plain(path)))
         r = add(mounts, real, asked_for);
     return r;
 }
