@@ -64,6 +64,7 @@ def test_the_kernelspec_is_named_as_the_kernel(
     spec = json.loads((bridged_kernelspecs[BRIDGED_R] / "kernel.json").read_text())
     assert spec["display_name"] == "R (Cellwall)"
     assert spec["language"] == "R"
+    assert (bridged_kernelspecs[BRIDGED_R] / "logo-svg.svg").exists()
     environment = (bridged_kernelspecs[BRIDGED_R] / "environment.json").read_text()
     assert json.loads(environment)["language_info"]["name"] == "R"
 
