@@ -16,6 +16,7 @@ struct event {
     const struct message *message;
     uint64_t number; /* 0: nobody's */
     bool is_current;
+    enum frame_type frame; /* of published ones: what it becomes */
 };
 
 typedef int event_fn(struct bridge *bridge, const struct event *event, struct error *err);
@@ -144,7 +145,7 @@ send_bundle(struct bridge *bridge, const struct event *event, enum frame_type ty
 static int
 on_bundle(struct bridge *bridge, const struct event *event, struct error *err)
 {
-    return send_bundle(bridge, event, find_handler(event->message->type)->frame, 0, err);
+    return send_bundle(bridge, event, event->frame, 0, err);
 }
 
 /* The result of a run that has ended is shown, but is no result any more. */
@@ -192,12 +193,11 @@ on_clear(struct bridge *bridge, const struct event *event, struct error *err)
 static int
 on_comm(struct bridge *bridge, const struct event *event, struct error *err)
 {
-    return forward(bridge, event, find_handler(event->message->type)->frame,
-                   event->message->wire.content, err);
+    return forward(bridge, event, event->frame, event->message->wire.content, err);
 }
 
 static int
-on_published(struct bridge *bridge, const struct event *event, struct error *err)
+on_published(struct bridge *bridge, struct event *event, struct error *err)
 {
     const struct handler *handler = find_handler(event->message->type);
     struct bridge_request *request = &bridge->request;
@@ -207,7 +207,10 @@ on_published(struct bridge *bridge, const struct event *event, struct error *err
         request->ask_ms = now + BRIDGE_INPUT_MS;
     if (request->answered && event->is_current)
         request->settle_ms = now + BRIDGE_SETTLE_MS;
-    return handler == NULL ? 0 : handler->fn(bridge, event, err);
+    if (handler == NULL)
+        return 0;
+    event->frame = handler->frame;
+    return handler->fn(bridge, event, err);
 }
 
 static int
