@@ -526,6 +526,18 @@ def test_an_interrupt_before_the_run_waits_for_it(bridge: Runner) -> None:
     assert bridge.run("say('x')").stdout == "x"
 
 
+def test_an_interrupted_question_is_closed(bridge: Runner) -> None:
+    code = "try:\n    result(ask())\nexcept KeyboardInterrupt:\n    reply({})"
+    number = bridge.begin_run(code, allow_stdin=True)
+    bridge.until(number, "input_request")
+    bridge.interrupt()
+    assert bridge.finish(number).interrupted
+    bridge.send(Frame("input_reply", number, {"value": "too late"}))
+    bridge.ping()
+    outcome, _ = answer_run(bridge, code, "in time")
+    assert outcome.result["text/plain"] == "'in time'"
+
+
 def test_an_interrupt_that_came_too_late_is_forgotten(bridge: Runner) -> None:
     bridge.run("")
     bridge.interrupt()

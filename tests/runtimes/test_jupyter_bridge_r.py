@@ -134,6 +134,16 @@ def test_an_interrupt_stops_the_code_and_keeps_the_variables(ir: Runner) -> None
     assert display["text/plain"] == "[1] 5"
 
 
+def test_a_question_can_be_interrupted(ir: Runner) -> None:
+    number = ir.begin_run("cat(readline('who? '))", allow_stdin=True)
+    ir.until(number, "input_request")
+    ir.interrupt()
+    assert ir.finish(number).interrupted
+    ir.ping()
+    outcome, _ = answer_run(ir, "cat(readline('who? '))", "ada")
+    assert outcome.stdout == "ada"
+
+
 def test_a_crash_tells_its_last_words(ir: Runner) -> None:
     ir.begin_run("tools::pskill(Sys.getpid(), 11); Sys.sleep(10)")
     said = "".join(
