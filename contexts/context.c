@@ -426,6 +426,12 @@ context_epoch(const struct context *ctx)
     return ctx->epoch;
 }
 
+uint64_t
+context_next_epoch(const struct context *ctx)
+{
+    return ctx->epoch + ctx->was_ready;
+}
+
 uint32_t
 context_execution_count(const struct context *ctx)
 {

@@ -180,12 +180,12 @@ struct context_request {
     struct slice content;
     const struct slice *buffers;
     uint32_t buffer_count;
+    unsigned group; /* of whoever submits: groups take turns, each has its own order */
     /* Execute requests only: */
     bool silent;
     bool store_history; /* advances the execution count, unless silent */
     bool stop_on_error; /* a failure aborts each execute request of its group that is
                            queued then */
-    unsigned group; /* of whoever submits; those of other front ends go on */
     uint64_t timeout_ms; /* 0: none; counts from on_started */
     bool kill_on_timeout; /* without the rung of the interrupt */
     /* Others only: */
@@ -203,6 +203,14 @@ enum {
  * never called before this returns. */
 int context_submit(struct context *ctx, const struct context_request *wish,
                    uint64_t *ret_number, struct error *err);
+
+/* Takes a request out of the queue: nothing is told of it any more. False: it does not
+ * wait there, but has begun, or its end is told. */
+bool context_withdraw(struct context *ctx, uint64_t number);
+void context_withdraw_group(struct context *ctx, unsigned group); /* all of them */
+
+/* How many execute requests of GROUP wait. */
+size_t context_waiting_runs(const struct context *ctx, unsigned group);
 
 /* {"value": ...} for the open input request. */
 int context_input_reply(struct context *ctx, struct slice content);
@@ -224,8 +232,14 @@ int context_stop(struct context *ctx, uint64_t grace_ms);
 /* While paused no output is read, so that the program is slowed, not the server. */
 void context_pause_output(struct context *ctx, bool paused);
 
+/* One made now would not start from another environment, as far as zygotes know. */
+bool context_is_fresh(const struct context *ctx);
+
 enum context_state context_state(const struct context *ctx);
 uint64_t context_epoch(const struct context *ctx); /* 1, 2, ... */
+
+/* That of the interpreter which follows: the same while there was none in this one. */
+uint64_t context_next_epoch(const struct context *ctx);
 uint32_t context_execution_count(const struct context *ctx); /* of the last stored run */
 
 /* In which tier it is, or is being started. *RET_MISSING (borrowed): what the machine

@@ -93,7 +93,7 @@ context_run_next(struct context *ctx)
 
     if (ctx->is_lost)
         return 0;
-    request = queue_take(&ctx->queue);
+    request = queue_take_turn(&ctx->queue, ctx->run.group);
     if (request == NULL)
         return context_set_state(ctx, CONTEXT_IDLE, NULL);
     return run(ctx, request);
@@ -213,6 +213,49 @@ static bool
 is_expired(const struct request *request, uint64_t now_us)
 {
     return request->expires_us <= now_us;
+}
+
+static bool
+is_number(const struct request *request, uint64_t number)
+{
+    return request->number == number;
+}
+
+static bool
+is_of_group(const struct request *request, uint64_t group)
+{
+    return request->group == group;
+}
+
+static size_t
+withdraw(struct context *ctx, queue_is_fn *is, uint64_t value)
+{
+    struct queue withdrawn;
+    size_t count;
+
+    queue_init(&withdrawn);
+    queue_move(&ctx->queue, &withdrawn, is, value);
+    count = withdrawn.count;
+    queue_fini(&withdrawn);
+    return count;
+}
+
+bool
+context_withdraw(struct context *ctx, uint64_t number)
+{
+    return withdraw(ctx, is_number, number) > 0;
+}
+
+void
+context_withdraw_group(struct context *ctx, unsigned group)
+{
+    (void)withdraw(ctx, is_of_group, group);
+}
+
+size_t
+context_waiting_runs(const struct context *ctx, unsigned group)
+{
+    return queue_count_runs(&ctx->queue, group);
 }
 
 int

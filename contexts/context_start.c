@@ -88,13 +88,28 @@ context_born(struct context *ctx, const struct output_fds *fds)
     return r < 0 ? r : send_configure(ctx, nonce);
 }
 
+static struct spawner_wish
+wish_of(const struct context *ctx)
+{
+    return (struct spawner_wish){ .spec = profile_spec(ctx->profile),
+                                  .zygote = profile_zygote_spec(ctx->profile) };
+}
+
+bool
+context_is_fresh(const struct context *ctx)
+{
+    const struct spawner_wish wish = wish_of(ctx);
+
+    return spawner_generation(ctx->spawner, &wish) == ctx->generation;
+}
+
 static int
 make_child(struct context *ctx, struct error *err)
 {
-    const struct spawner_wish wish = { .spec = profile_spec(ctx->profile),
-                                       .zygote = profile_zygote_spec(ctx->profile) };
+    const struct spawner_wish wish = wish_of(ctx);
     int r = transcript_restart(ctx->transcript);
 
+    ctx->generation = spawner_generation(ctx->spawner, &wish);
     return r < 0 ? r
                  : child_create(&ctx->child, ctx->loop, ctx->spawner, &wish,
                                 &context_child_observer, ctx, err);

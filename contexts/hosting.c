@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "contexts/loop.h"
+#include "contexts/processes.h"
 #include "contexts/remote.h"
 #include "contexts/sandbox/passing.h"
 #include "contexts/spawner.h"
@@ -257,17 +258,6 @@ is_alive(int socket, pid_t pid)
     return pidfd >= 0 && poll(&entry, 1, 0) == 0;
 }
 
-/* Of this process, or of process PID. */
-static bool
-find_user_namespace(pid_t pid, struct stat *ret)
-{
-    char path[64] = "/proc/self/ns/user";
-
-    if (pid != 0)
-        snprintf(path, sizeof path, "/proc/%d/ns/user", (int)pid);
-    return stat(path, ret) == 0;
-}
-
 /* Root's power over a user's server, and a user's over root's, would be borrowed. And
  * what runs in a context may be this user's, too, and find the socket in the notebook's
  * directory, but it cannot leave its user namespace. */
@@ -276,12 +266,10 @@ is_trusted(int socket)
 {
     struct ucred peer;
     socklen_t size = sizeof peer;
-    struct stat ours, theirs;
 
     return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-           peer.uid == geteuid() && peer.pid > 0 && find_user_namespace(0, &ours) &&
-           find_user_namespace(peer.pid, &theirs) && ours.st_dev == theirs.st_dev &&
-           ours.st_ino == theirs.st_ino && is_alive(socket, peer.pid);
+           peer.uid == geteuid() && processes_shares_users(peer.pid) &&
+           is_alive(socket, peer.pid);
 }
 
 /* Takes SOCKET, even on failure. */

@@ -21,7 +21,8 @@ typedef int meter_full_fn(void *arg);
 /* What is not told is 0. */
 struct meter_reading {
     uint64_t memory_peak_bytes; /* RAM and tmpfs, of all processes together */
-    uint64_t cpu_us; /* of all processes */
+    uint64_t cpu_us; /* of all processes; where no group tells it, of 64 of those that
+                        live, and of those that these have waited for */
     uint64_t memory_kills; /* processes that the kernel has ended for want of it */
 };
 

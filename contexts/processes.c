@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "protocol/cleanup.h"
 
@@ -117,4 +120,55 @@ processes_memory(const int *pids, size_t count, bool exact)
         sum += exact ? memory_of(pids[i], "smaps_rollup", exact_rows)
                      : memory_of(pids[i], "status", rows);
     return sum;
+}
+
+/* Of the children that PID has waited for: the 16th and 17th field. The second may have
+ * any characters, in brackets. */
+static uint64_t
+waited_cpu_us(int pid)
+{
+    CLEANUP(fclosep) FILE *file = NULL;
+    unsigned long long user, system;
+    char path[64], text[1024];
+    const char *rest;
+    size_t n;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    file = fopen(path, "re");
+    n = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+    text[n] = '\0';
+    rest = strrchr(text, ')');
+    if (rest == NULL ||
+        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %llu %llu",
+               &user, &system) != 2)
+        return 0;
+    return (user + system) * 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+}
+
+uint64_t
+processes_cpu_us(const int *pids, size_t count)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct timespec used;
+        clockid_t clock;
+
+        if (clock_getcpuclockid(pids[i], &clock) == 0 && clock_gettime(clock, &used) == 0)
+            sum += (uint64_t)used.tv_sec * 1000000 + (uint64_t)used.tv_nsec / 1000;
+        sum += waited_cpu_us(pids[i]);
+    }
+    return sum;
+}
+
+bool
+processes_shares_users(int pid)
+{
+    char path[64];
+    struct stat ours, theirs;
+
+    snprintf(path, sizeof path, "/proc/%d/ns/user", pid);
+    return pid > 0 && stat("/proc/self/ns/user", &ours) == 0 &&
+           stat(path, &theirs) == 0 && ours.st_dev == theirs.st_dev &&
+           ours.st_ino == theirs.st_ino;
 }

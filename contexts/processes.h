@@ -21,4 +21,12 @@ size_t processes_tree(int root, int *ret, size_t max);
  * twice, or, EXACT, in parts, which takes the kernel much longer. */
 uint64_t processes_memory(const int *pids, size_t count, bool exact);
 
+/* Microseconds of processor time of the processes, and of those that they have started
+ * and waited for; these are told to a tick, often 10 ms. */
+uint64_t processes_cpu_us(const int *pids, size_t count);
+
+/* PID is in the same user namespace as this process; false, too, when it is not to be
+ * had. What runs in a context cannot leave its own. */
+bool processes_shares_users(int pid);
+
 #endif

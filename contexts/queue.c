@@ -138,20 +138,44 @@ queue_add(struct queue *queue, struct request *request)
     return 0;
 }
 
-struct request *
-queue_take(struct queue *queue)
+static struct request *
+take(struct queue *queue, struct request **at)
 {
-    struct request *request = queue->first;
+    struct request *request = *at;
 
-    if (request == NULL)
-        return NULL;
-    queue->first = request->next;
-    if (queue->first == NULL)
-        queue->last = &queue->first;
+    *at = request->next;
+    if (*at == NULL)
+        queue->last = at;
     queue->count--;
     queue->bytes -= request->bytes;
     request->next = NULL;
     return request;
+}
+
+struct request *
+queue_take(struct queue *queue)
+{
+    return queue->first != NULL ? take(queue, &queue->first) : NULL;
+}
+
+struct request *
+queue_take_turn(struct queue *queue, unsigned group)
+{
+    for (struct request **at = &queue->first; *at != NULL; at = &(*at)->next) {
+        if ((*at)->group != group)
+            return take(queue, at);
+    }
+    return queue_take(queue);
+}
+
+size_t
+queue_count_runs(const struct queue *queue, unsigned group)
+{
+    size_t count = 0;
+
+    for (const struct request *at = queue->first; at != NULL; at = at->next)
+        count += request_is_execute(at) && at->group == group;
+    return count;
 }
 
 void

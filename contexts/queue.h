@@ -43,6 +43,13 @@ int queue_add(struct queue *queue, struct request *request);
 /* The first one, the caller's from then on; NULL: none. */
 struct request *queue_take(struct queue *queue);
 
+/* As that, but the first one that is not GROUP's, if there is one: two groups take turns.
+ */
+struct request *queue_take_turn(struct queue *queue, unsigned group);
+
+/* Execute requests of GROUP. */
+size_t queue_count_runs(const struct queue *queue, unsigned group);
+
 /* Moves the requests for which IS says true to the end of RET, in order. */
 typedef bool queue_is_fn(const struct request *request, uint64_t value);
 void queue_move(struct queue *queue, struct queue *ret, queue_is_fn *is, uint64_t value);

@@ -239,6 +239,14 @@ spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish)
         reserve_note(spawner->reserve, wish);
 }
 
+uint64_t
+spawner_generation(struct spawner *spawner, const struct spawner_wish *wish)
+{
+    return spawner->zygotes == NULL || wish->zygote == NULL
+               ? 0
+               : zygotes_generation(spawner->zygotes, wish->zygote);
+}
+
 static int
 on_done(struct spawner_child *child, const struct error *err, void *arg)
 {

@@ -111,6 +111,10 @@ int spawner_use_zygotes(struct spawner *spawner, unsigned reserve, spawner_told_
 /* Starts the zygote of WISH, and its reserve, ahead of the first child. */
 void spawner_prepare(struct spawner *spawner, const struct spawner_wish *wish);
 
+/* Which zygote WISH's child would be made from, or, being started, will be: children of
+ * different ones may have different modules. 0: it has none, or the server knows. */
+uint64_t spawner_generation(struct spawner *spawner, const struct spawner_wish *wish);
+
 /* *RET is for spawner_cancel alone. What shows a workspace is made here, without a spare,
  * whoever else might be asked. */
 int spawner_spawn(struct spawner_order **ret, struct spawner *spawner,

@@ -167,6 +167,30 @@ workspace_path_init(struct workspace_path *ret, struct slice from, struct error 
     return 0;
 }
 
+/* The umask is for the server's own files. It is the process's: but of its threads, those
+ * of ZeroMQ make none. */
+static int
+open_whatever_umask(int at, const char *path, const struct open_how *how)
+{
+    mode_t own = umask(0);
+    int fd = sys_openat2(at, path, how), error = errno;
+
+    umask(own);
+    errno = error;
+    return fd;
+}
+
+/* As mkdirat, likewise; 0 or -errno. */
+static int
+make_directory(int at, const char *name)
+{
+    mode_t own = umask(0);
+    int r = mkdirat(at, name, DIRECTORY_MODE) < 0 ? -errno : 0;
+
+    umask(own);
+    return r;
+}
+
 /* EAGAIN is also what the kernel says when somebody renames while it looks. O_PATH takes
  * few other flags; a link that ought to be a directory is told as a link. */
 int
@@ -183,7 +207,7 @@ workspace_files_open(int at, const char *path, int flags, mode_t mode)
     int fd = -1;
 
     for (int i = 0; i < RACES_MAX; i++) {
-        fd = sys_openat2(at, path[0] == '\0' ? "." : path, &how);
+        fd = open_whatever_umask(at, path[0] == '\0' ? "." : path, &how);
         if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
             break;
     }
@@ -209,9 +233,9 @@ make_way(int folder, char *text, int *ret)
         slash = strchrnul(part, '/');
         kept = *slash;
         *slash = '\0';
-        next = mkdirat(at, part, DIRECTORY_MODE) < 0 && errno != EEXIST
-                   ? -errno
-                   : open_directory(at, part);
+        next = make_directory(at, part);
+        if (next == 0 || next == -EEXIST)
+            next = open_directory(at, part);
         *slash = kept;
         slash += kept == '/';
         close(at);
@@ -437,8 +461,8 @@ workspace_files_make_directory(int folder, struct slice text, bool make_parents,
     if (path.text[0] == '\0')
         return make_parents ? 0 : workspace_files_result(-EEXIST, &path, err);
     r = workspace_files_open_parent(folder, &path, make_parents, &parent);
-    if (r == 0 && mkdirat(parent, path.name, DIRECTORY_MODE) < 0)
-        r = -errno;
+    if (r == 0)
+        r = make_directory(parent, path.name);
     if (r == -EEXIST && make_parents) {
         there = open_directory(parent, path.name);
         r = there >= 0 ? 0 : r;

@@ -74,9 +74,9 @@ struct workspace_write {
     bool make_parents;
 };
 
-/* A new file has mode 0644, less the umask. *RET (may be NULL) is the file as it was when
- * it was written. When there is no space, part may have been written; a file that REPLACE
- * or NEW was to fill is left with that part. */
+/* A new file has mode 0644, whatever the umask. *RET (may be NULL) is the file as it was
+ * when it was written. When there is no space, part may have been written; a file that
+ * REPLACE or NEW was to fill is left with that part. */
 int workspace_files_write(int folder, const struct workspace_write *wish,
                           struct workspace_file *ret, struct error *err);
 
@@ -119,8 +119,8 @@ void workspace_listing_fini(struct workspace_listing *listing);
 int workspace_files_remove(int folder, struct slice text, bool recursive,
                            struct error *err);
 
-/* Mode 0755, less the umask. EXISTS when there is something already; with MAKE_PARENTS a
- * directory that is there will do. */
+/* Mode 0755, whatever the umask. EXISTS when there is something already; with
+ * MAKE_PARENTS a directory that is there will do. */
 int workspace_files_make_directory(int folder, struct slice text, bool make_parents,
                                    struct error *err);
 

@@ -250,6 +250,7 @@ move_up(struct removal *removal, int parent, const char *name)
 {
     CLEANUP(close_fdp) int unlocked = open_to_empty(parent, name);
 
+    (void)unlocked; /* opened for what that does to its mode */
     for (int i = 0; i < NAMES_MAX; i++) {
         char fresh[32];
 

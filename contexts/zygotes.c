@@ -34,9 +34,10 @@ struct resident {
 struct kind {
     struct kind *next;
     struct buffer key; /* owned: the encoded spec */
-    char *name; /* owned: its program, for the log */
+    char *name; /* owned: its program and home, for the log */
     struct resident *resident; /* borrowed; NULL: none */
     uint64_t used_us;
+    uint64_t generation; /* of its resident */
     uint64_t started_us;
     uint64_t retry_us; /* not before */
     unsigned failures; /* in a row */
@@ -47,6 +48,7 @@ struct zygotes {
     struct launches *launches; /* borrowed */
     struct kind *kinds; /* owned */
     size_t kind_count;
+    uint64_t generations;
     struct resident *residents; /* owned */
     struct loop_timer *sweep; /* owned: destroys those that are gone */
     spawner_told_fn *told;
@@ -199,6 +201,16 @@ zygotes_destroy(struct zygotes *zygotes)
     free(zygotes);
 }
 
+/* Tells a user's notebooks from agents. */
+static const char *
+home_of(const struct sandbox_spec *spec)
+{
+    for (const char *const *name = spec->env; *name != NULL; name++)
+        if (strncmp(*name, "HOME=", 5) == 0)
+            return *name + 5;
+    return "not set";
+}
+
 static int
 kind_create(struct kind **ret, const struct sandbox_spec *spec, const struct buffer *key)
 {
@@ -208,9 +220,10 @@ kind_create(struct kind **ret, const struct sandbox_spec *spec, const struct buf
     if (kind == NULL)
         return -ENOMEM;
     buffer_init(&kind->key, SANDBOX_SPEC_BYTES_MAX);
-    kind->name = strdup(spec->argv[0]);
-    if (kind->name == NULL)
+    if (asprintf(&kind->name, "%s (home %s)", spec->argv[0], home_of(spec)) < 0) {
+        kind->name = NULL;
         return -ENOMEM;
+    }
     r = buffer_append(&kind->key, key->data, key->length);
     if (r != 0)
         return -ENOMEM;
@@ -289,6 +302,7 @@ start(struct zygotes *zygotes, struct kind *kind, const struct sandbox_spec *spe
         return;
     }
     kind->resident = resident;
+    kind->generation = ++zygotes->generations;
     resident->next = zygotes->residents;
     zygotes->residents = resident;
 }
@@ -312,4 +326,14 @@ zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
     if (kind->resident == NULL || zygote_state(kind->resident->zygote) != ZYGOTE_READY)
         return NULL;
     return kind->resident->zygote;
+}
+
+uint64_t
+zygotes_generation(struct zygotes *zygotes, const struct sandbox_spec *spec)
+{
+    const struct kind *kind;
+
+    zygotes_find(zygotes, spec);
+    kind = find_kind(zygotes, spec);
+    return kind != NULL ? kind->generation : 0;
 }

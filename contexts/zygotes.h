@@ -9,6 +9,8 @@
 #ifndef CONTEXTS_ZYGOTES_H
 #define CONTEXTS_ZYGOTES_H
 
+#include <stdint.h>
+
 #include "contexts/spawner.h"
 
 struct launches;
@@ -30,5 +32,9 @@ void zygotes_destroy(struct zygotes *zygotes); /* NULL is allowed */
 /* A zygote of SPEC that is ready and not out of date, or NULL: then one is being started,
  * or cannot be had. Borrowed until the loop turns. */
 struct zygote *zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec);
+
+/* Which of the zygotes of SPEC it is that is there or being started, after such a look:
+ * another number when the environment has changed. */
+uint64_t zygotes_generation(struct zygotes *zygotes, const struct sandbox_spec *spec);
 
 #endif

@@ -48,6 +48,7 @@ kernel_find_run(const struct kernel *kernel, uint64_t number, struct kernel_run 
         return false;
     *ret = (struct kernel_run){ .header = parent->origin.header,
                                 .code = parent->code,
-                                .silent = parent->silent };
+                                .silent = parent->silent,
+                                .stored = parent->stored };
     return true;
 }

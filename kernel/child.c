@@ -9,18 +9,62 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
 #define CHUNK_BYTES 4096
 
+/* Why not all was collected. */
+enum collected { COLLECTED_ALL, COLLECTED_TOO_LITTLE, COLLECTED_STOPPED };
+
+enum { FD_OUT, FD_ERRORS, FD_STOP, FD_END, FDS };
+
 struct pipes {
     int out[2], errors[2];
 };
+
+/* What ends us meanwhile. It stays pending, so that it does so afterwards, or is read by
+ * whom it is meant for. */
+struct stop {
+    sigset_t before; /* the signals that were blocked */
+    int fd; /* owned */
+};
+
+static int
+stop_init(struct stop *stop)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+    sigset_t watched;
+
+    sigemptyset(&watched);
+    sigprocmask(SIG_BLOCK, NULL, &stop->before);
+    for (size_t i = 0; i < N_ELEMENTS(numbers); i++) {
+        /* One that is blocked already is a kernel's, and meant for a cell. */
+        bool is_ours = numbers[i] != SIGINT || !sigismember(&stop->before, SIGINT);
+
+        if (is_ours && !watch_is_ignored(numbers[i]))
+            sigaddset(&watched, numbers[i]);
+    }
+    stop->fd = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (stop->fd < 0)
+        return -errno;
+    sigprocmask(SIG_BLOCK, &watched, NULL);
+    return 0;
+}
+
+static void
+stop_fini(struct stop *stop)
+{
+    close_fdp(&stop->fd);
+    sigprocmask(SIG_SETMASK, &stop->before, NULL);
+}
 
 static void
 pipes_fini(struct pipes *pipes)
@@ -98,50 +142,53 @@ take(int fd, struct buffer *ret, int *result)
     return n == 0;
 }
 
-/* 0; CHILD_E_FAILED: the time is over; BUFFER_E_FULL counts as that too. */
+/* Until the program has ended, or its time has. What it left behind may hold stderr open:
+ * stdout counts. */
 static int
-collect(const struct pipes *pipes, int timeout_ms, struct buffer *out,
-        struct buffer *errors)
+collect(struct pollfd fds[FDS], int end_fd, int timeout_ms, struct buffer *const *buffers)
 {
-    struct pollfd fds[] = { { .fd = pipes->out[0], .events = POLLIN },
-                            { .fd = pipes->errors[0], .events = POLLIN } };
-    struct buffer *buffers[] = { out, errors };
     int64_t end = now_ms() + timeout_ms;
 
-    while (fds[0].fd >= 0) { /* stderr may be held open by a grandchild: stdout counts */
+    for (;;) {
         int64_t left = end - now_ms();
-        int r = 0, n = poll(fds, N_ELEMENTS(fds), left > 0 ? (int)left : 0);
+        int r = 0, n;
 
+        fds[FD_END].fd = fds[FD_OUT].fd < 0 ? end_fd : -1;
+        n = poll(fds, FDS, left > 0 ? (int)left : 0);
         if (n < 0 && errno != EINTR)
             return -errno;
         if (n == 0)
-            return CHILD_E_FAILED;
-        for (size_t i = 0; n > 0 && i < N_ELEMENTS(fds); i++) {
+            return COLLECTED_TOO_LITTLE;
+        if (n < 0)
+            continue;
+        if (fds[FD_STOP].revents != 0)
+            return COLLECTED_STOPPED;
+        if (fds[FD_END].revents != 0)
+            return COLLECTED_ALL;
+        for (size_t i = FD_OUT; i <= FD_ERRORS; i++) {
             if (fds[i].revents != 0 && take(fds[i].fd, buffers[i], &r))
                 fds[i].fd = -1;
         }
         if (r != 0)
-            return r < 0 ? r : CHILD_E_FAILED;
+            return r < 0 ? r : COLLECTED_TOO_LITTLE;
     }
-    return 0;
 }
 
 static int
 finish(pid_t pid, int r, const char *name, struct error *err)
 {
-    siginfo_t info;
     int status;
 
-    if (r == 0) { /* it stays a zombie, so that its group's number stays its own */
-        while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR)
-            continue;
-    }
-    kill(-pid, SIGKILL); /* what it left behind, or itself */
+    /* What it left behind, or itself. It is a zombie until then, so that its group's
+     * number stays its own. */
+    kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     if (r < 0)
         return r;
-    if (r > 0)
+    if (r == COLLECTED_STOPPED)
+        return error_set(err, CHILD_E_FAILED, "%s: interrupted", name);
+    if (r == COLLECTED_TOO_LITTLE)
         return error_set(err, CHILD_E_FAILED,
                          "%s: gave no answer in time, or too long a one", name);
     if (WIFSIGNALED(status))
@@ -153,22 +200,46 @@ finish(pid_t pid, int r, const char *name, struct error *err)
     return 0;
 }
 
+static int
+watch_child(pid_t pid, const struct pipes *pipes, const struct stop *stop, int timeout_ms,
+            struct buffer *const *buffers)
+{
+    CLEANUP(close_fdp) int end = (int)syscall(SYS_pidfd_open, pid, 0);
+    struct pollfd fds[FDS] = {
+        [FD_OUT] = { .fd = pipes->out[0], .events = POLLIN },
+        [FD_ERRORS] = { .fd = pipes->errors[0], .events = POLLIN },
+        [FD_STOP] = { .fd = stop->fd, .events = POLLIN },
+        [FD_END] = { .fd = -1, .events = POLLIN },
+    };
+
+    return end < 0 ? -errno : collect(fds, end, timeout_ms, buffers);
+}
+
 int
 child_run(char *const *argv, int timeout_ms, struct buffer *out, struct buffer *errors,
           struct error *err)
 {
     CLEANUP(pipes_fini) struct pipes pipes = { { -1, -1 }, { -1, -1 } };
+    struct buffer *const buffers[] = { [FD_OUT] = out, [FD_ERRORS] = errors };
+    struct stop stop;
     pid_t pid;
     int r;
 
     if (pipe2(pipes.out, O_CLOEXEC) < 0 || pipe2(pipes.errors, O_CLOEXEC) < 0)
         return error_errno(err, "pipe");
-    r = start(argv, &pipes, &pid);
+    r = stop_init(&stop);
     if (r < 0)
-        return error_set(err, CHILD_E_FAILED, "cannot run %s: %s", argv[0], strerror(-r));
-    close(pipes.out[1]);
-    close(pipes.errors[1]);
-    pipes.out[1] = pipes.errors[1] = -1;
-    r = collect(&pipes, timeout_ms, out, errors);
-    return finish(pid, r, argv[0], err);
+        return r;
+    r = start(argv, &pipes, &pid);
+    if (r == 0) {
+        close(pipes.out[1]);
+        close(pipes.errors[1]);
+        pipes.out[1] = pipes.errors[1] = -1;
+        r = watch_child(pid, &pipes, &stop, timeout_ms, buffers);
+        r = finish(pid, r, argv[0], err);
+    } else {
+        r = error_set(err, CHILD_E_FAILED, "cannot run %s: %s", argv[0], strerror(-r));
+    }
+    stop_fini(&stop);
+    return r;
 }

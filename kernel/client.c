@@ -21,6 +21,7 @@
 
 #define FRAMES_MAX (WIRE_FIXED_FRAMES + CLIENT_BUFFERS_MAX)
 #define LINGER_MS 1000
+#define WAIT_MS 1000 /* at a time */
 #define REPLAYS 4096
 #define MONITOR "inproc://monitor"
 #define DEPTH_MAX 128
@@ -33,6 +34,7 @@ struct client {
     const struct client_watch *watches; /* borrowed */
     size_t watch_count;
     char endpoint[CLIENT_ENDPOINT_BYTES];
+    char version[CLIENT_VERSION_BYTES];
     zmq_msg_t parts[FRAMES_MAX]; /* of the message received last */
     size_t part_count;
     bool answered; /* the server has said something */
@@ -125,6 +127,7 @@ client_create(struct client **ret, const struct client_server *server, struct er
     if (client == NULL)
         return -ENOMEM;
     memcpy(client->endpoint, server->endpoint, sizeof client->endpoint);
+    memcpy(client->version, server->version, sizeof client->version);
     r = signature_key_create(&client->key, slice_text(server->key));
     if (r == SIGNATURE_E_KEY)
         r = error_set(err, CLIENT_E_FAILED, "the key is too long");
@@ -217,8 +220,8 @@ client_post(struct client *client, const char *type, json_t *content)
 {
     CLEANUP(tree_decrefp) json_t *owned = content;
 
-    return content == NULL ? -ENOMEM
-                           : send_request(client, type, content, (struct slice){ 0 });
+    return owned == NULL ? -ENOMEM
+                         : send_request(client, type, owned, (struct slice){ 0 });
 }
 
 /* Takes a message off the socket into client->parts. 0, or 1: there is none, or it has
@@ -394,8 +397,16 @@ turn(struct client *client, struct call *call, int timeout_ms, bool *ret_heard,
 static int
 fail_lost(const struct client *client, struct error *err)
 {
+    if (!client->answered && client->version[0] != '\0' &&
+        strcmp(client->version, CELLWALL_VERSION) != 0)
+        return error_set(err, CLIENT_E_LOST,
+                         "the server at %s does not answer: it is Cellwall %s, and this "
+                         "is %s",
+                         client->endpoint, client->version, CELLWALL_VERSION);
     if (!client->answered)
-        return error_set(err, CLIENT_E_LOST, "the server at %s does not answer",
+        return error_set(err, CLIENT_E_LOST,
+                         "the server at %s does not answer: it is stuck, or the key in "
+                         "your file is not its own",
                          client->endpoint);
     return error_set(err, CLIENT_E_LOST,
                      "the server at %s has said nothing for %d s: it has ended, or "
@@ -410,23 +421,23 @@ client_call(struct client *client, const struct client_request *request,
     char id[MESSAGE_ID_BYTES];
     struct client_reply reply = { 0 };
     struct call call = { .request = request, .id = id, .err = err, .reply = &reply };
-    int64_t heard_ms;
+    int64_t silent_ms = 0;
     int r = send_request(client, request->type, request->content, request->buffer);
 
     if (r != 0)
         return r;
     strcpy(id, session_last_id(client->session));
-    heard_ms = now_ms();
     while (r == 0 && !call.done) {
         int64_t patience = client->answered ? CLIENT_LOST_MS : CLIENT_CONNECT_MS;
-        int64_t left = heard_ms + patience - now_ms();
+        int64_t before = now_ms(), passed;
         bool heard;
 
-        if (left <= 0)
+        if (silent_ms >= patience)
             return fail_lost(client, err);
-        r = turn(client, &call, (int)left, &heard, err);
-        if (heard)
-            heard_ms = now_ms(); /* not before: what we did ourselves took time, too */
+        r = turn(client, &call, WAIT_MS, &heard, err);
+        passed = now_ms() - before;
+        /* What took longer was not waiting: we were stopped, or busy ourselves. */
+        silent_ms = heard ? 0 : silent_ms + (passed < WAIT_MS ? passed : WAIT_MS);
     }
     if (r != 0) {
         json_decref(reply.content);

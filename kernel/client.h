@@ -18,6 +18,7 @@
 
 #define CLIENT_KEY_BYTES 4097 /* with the NUL: of signatures */
 #define CLIENT_ENDPOINT_BYTES 512 /* with the NUL */
+#define CLIENT_VERSION_BYTES 64 /* with the NUL */
 #define CLIENT_CURVE_BYTES 41 /* a key in Z85, with the NUL */
 #define CLIENT_LOST_MS 30000 /* a server says something each second */
 #define CLIENT_CONNECT_MS 10000 /* for its first word */
@@ -42,6 +43,7 @@ struct client_server {
     char server_public_key[CLIENT_CURVE_BYTES]; /* empty: no CURVE */
     char public_key[CLIENT_CURVE_BYTES];
     char secret_key[CLIENT_CURVE_BYTES];
+    char version[CLIENT_VERSION_BYTES]; /* empty: it is not told */
 };
 
 /* Reads the bytes of such a file. 0, CLIENT_E_FAILED, -ENOMEM. */

@@ -78,6 +78,7 @@ client_server_read(struct client_server *ret, struct slice text, struct error *e
           sizeof server.server_public_key },
         { "public_key", server.public_key, sizeof server.public_key },
         { "secret_key", server.secret_key, sizeof server.secret_key },
+        { "version", server.version, sizeof server.version },
     };
     int r = tree_load_object(&document, text, &limits, err);
 
@@ -129,6 +130,11 @@ read_file(struct client_server *ret, const char *path, struct error *err)
     int r;
 
     buffer_init(&text, SERVER_FILE_BYTES_MAX);
+    if (strstr(path, "://") != NULL)
+        return error_set(err, CLIENT_E_FAILED,
+                         "%s is an address: name the server.json, or the client's own "
+                         "file, that has it",
+                         path);
     if (access(path, F_OK) < 0)
         return error_set(err, CLIENT_E_NONE, "there is no server: %s: %s", path,
                          strerror(errno));

@@ -22,7 +22,7 @@
 #define LABELS_BYTES 256
 
 struct arguments {
-    const char *server;
+    struct visit_arguments common;
     const char *name;
     const char *language;
     const char *limits;
@@ -32,17 +32,17 @@ struct arguments {
     const char *idle;
     struct option_list env;
     struct option_list labels;
-    struct option_list words;
     bool use;
-    bool json;
     bool force;
 };
 
 #define OFFSET(member) offsetof(struct arguments, member)
 #define SERVER_ROW                                                                       \
-    { "server", 0, OPTION_TEXT, "FILE", NULL, OFFSET(server), CONTEXT_SERVER_HELP }
-#define JSON_ROW { "json", 0, OPTION_FLAG, NULL, NULL, OFFSET(json), CONTEXT_JSON_HELP }
-#define NAME_ROW(name, help) { name, 0, OPTION_WORDS, NULL, NULL, OFFSET(words), help }
+    { "server", 0, OPTION_TEXT, "FILE", NULL, OFFSET(common.server), CONTEXT_SERVER_HELP }
+#define JSON_ROW                                                                         \
+    { "json", 0, OPTION_FLAG, NULL, NULL, OFFSET(common.json), CONTEXT_JSON_HELP }
+#define NAME_ROW(name, help)                                                             \
+    { name, 0, OPTION_WORDS, NULL, NULL, OFFSET(common.words), help }
 
 static const char *
 text_of(const json_t *object, const char *member)
@@ -123,27 +123,6 @@ add_context(struct table *table, const json_t *context)
     return table_add(table, row);
 }
 
-/* Begins a command: reads its arguments, checks how many words there are, and connects.
- * -1: go on; else the exit status. */
-static int
-begin(struct visit *visit, const struct command *command, struct arguments *arguments,
-      char *const *argv, size_t least, size_t most)
-{
-    int status = command_parse(command, arguments, argv, NULL);
-
-    if (status >= 0)
-        return status;
-    if (arguments->words.count < least || arguments->words.count > most) {
-        log_line("%s: %s; see: cellwall %s --help", command->name,
-                 arguments->words.count < least ? "the name or id of a context is missing"
-                                                : "too many arguments",
-                 command->name);
-        return EXIT_STATUS_USAGE;
-    }
-    return visit_init(visit, command->name, arguments->server) == 0 ? -1
-                                                                    : visit_fini(visit);
-}
-
 static int
 add_texts(json_t *content, const struct arguments *arguments)
 {
@@ -205,7 +184,8 @@ run_create(char *const *argv)
     struct error err = { 0 };
     struct visit visit;
     const json_t *context;
-    int status = begin(&visit, &command_context_create, &arguments, argv, 0, 0);
+    int status = visit_begin(&visit, &command_context_create, &arguments,
+                             &arguments.common, argv, 0, 0);
 
     if (status >= 0)
         return status;
@@ -214,7 +194,7 @@ run_create(char *const *argv)
     else if (visit_ask(&visit, "create_context_request", json_incref(content),
                        (struct slice){ 0 }, &reply) == 0) {
         context = json_object_get(reply.content, "context");
-        if (arguments.json)
+        if (arguments.common.json)
             visit_print_json(&visit, context);
         else if (visit_print(&visit, slice_text(text_of(context, "id"))) == 0)
             visit_print(&visit, slice_text("\n"));
@@ -249,7 +229,8 @@ run_list(char *const *argv)
     struct client_reply reply = { 0 };
     struct error err = { 0 };
     struct visit visit;
-    int status = begin(&visit, &command_context_list, &arguments, argv, 0, 0);
+    int status = visit_begin(&visit, &command_context_list, &arguments, &arguments.common,
+                             argv, 0, 0);
 
     if (status >= 0)
         return status;
@@ -260,7 +241,7 @@ run_list(char *const *argv)
                        (struct slice){ 0 }, &reply) == 0) {
         const json_t *contexts = json_object_get(reply.content, "contexts");
 
-        if (arguments.json)
+        if (arguments.common.json)
             visit_print_json(&visit, contexts);
         else
             print_contexts(&visit, contexts);
@@ -363,18 +344,19 @@ run_show(char *const *argv)
     struct arguments arguments = { 0 };
     struct client_reply reply = { 0 };
     struct visit visit;
-    int status = begin(&visit, &command_context_show, &arguments, argv, 1, 1);
+    int status = visit_begin(&visit, &command_context_show, &arguments, &arguments.common,
+                             argv, 1, 1);
 
     if (status >= 0)
         return status;
     if (visit_ask(&visit, "get_context_request",
-                  json_pack("{ss}", "context", arguments.words.items[0]),
+                  json_pack("{ss}", "context", arguments.common.words.items[0]),
                   (struct slice){ 0 }, &reply) == 0) {
         json_object_del(reply.content, "status");
-        if (arguments.json)
+        if (arguments.common.json)
             visit_print_json(&visit, reply.content);
         else
-            print_context(&visit, reply.content, arguments.words.items[0]);
+            print_context(&visit, reply.content, arguments.common.words.items[0]);
         json_decref(reply.content);
     }
     return visit_fini(&visit);
@@ -388,12 +370,13 @@ run_each(const struct command *command, char *const *argv, const char *type)
     CLEANUP(tree_decrefp) json_t *results = json_array();
     struct arguments arguments = { 0 };
     struct visit visit;
-    int status = begin(&visit, command, &arguments, argv, 1, OPTION_LIST_MAX);
+    int status = visit_begin(&visit, command, &arguments, &arguments.common, argv, 1,
+                             OPTION_LIST_MAX);
 
     if (status >= 0)
         return status;
-    for (size_t i = 0; i < arguments.words.count; i++) {
-        json_t *content = json_pack("{ss}", "context", arguments.words.items[i]);
+    for (size_t i = 0; i < arguments.common.words.count; i++) {
+        json_t *content = json_pack("{ss}", "context", arguments.common.words.items[i]);
         struct client_reply reply = { 0 };
 
         if (content != NULL && arguments.force)
@@ -403,7 +386,7 @@ run_each(const struct command *command, char *const *argv, const char *type)
         json_object_del(reply.content, "status");
         json_array_append_new(results, reply.content);
     }
-    if (arguments.json)
+    if (arguments.common.json)
         visit_print_json(&visit, results);
     return visit_fini(&visit);
 }
@@ -494,7 +477,7 @@ static const struct option_spec show_options[] = {
 
 const struct command command_context_show = {
     .name = "context show",
-    .summary = "say all about a context: limits, isolation, executions, files",
+    .summary = "show limits, isolation, executions and files",
     .synopsis = "[OPTION]... NAME",
     .description = "      Shows what there is to know of a context.\n",
     .options = show_options,

@@ -22,37 +22,18 @@
 #define PIECE_BYTES ((size_t)8 * 1024 * 1024) /* of a file in one message */
 
 struct arguments {
-    const char *server;
-    struct option_list words;
+    struct visit_arguments common;
     bool recursive;
     bool close;
-    bool json;
 };
 
 #define OFFSET(member) offsetof(struct arguments, member)
 #define SERVER_ROW                                                                       \
-    { "server", 0, OPTION_TEXT, "FILE", NULL, OFFSET(server), CONTEXT_SERVER_HELP }
-#define JSON_ROW { "json", 0, OPTION_FLAG, NULL, NULL, OFFSET(json), CONTEXT_JSON_HELP }
-#define WORDS_ROW(name, help) { name, 0, OPTION_WORDS, NULL, NULL, OFFSET(words), help }
-
-static int
-begin(struct visit *visit, const struct command *command, struct arguments *arguments,
-      char *const *argv, size_t least, size_t most)
-{
-    int status = command_parse(command, arguments, argv, NULL);
-
-    if (status >= 0)
-        return status;
-    if (arguments->words.count < least || arguments->words.count > most) {
-        log_line("%s: %s; see: cellwall %s --help", command->name,
-                 arguments->words.count < least ? "an argument is missing"
-                                                : "too many arguments",
-                 command->name);
-        return EXIT_STATUS_USAGE;
-    }
-    return visit_init(visit, command->name, arguments->server) == 0 ? -1
-                                                                    : visit_fini(visit);
-}
+    { "server", 0, OPTION_TEXT, "FILE", NULL, OFFSET(common.server), CONTEXT_SERVER_HELP }
+#define JSON_ROW                                                                         \
+    { "json", 0, OPTION_FLAG, NULL, NULL, OFFSET(common.json), CONTEXT_JSON_HELP }
+#define WORDS_ROW(name, help)                                                            \
+    { name, 0, OPTION_WORDS, NULL, NULL, OFFSET(common.words), help }
 
 static const char *
 base_name(const char *path)
@@ -103,17 +84,19 @@ run_files(char *const *argv)
     struct client_reply reply = { 0 };
     struct visit visit;
     json_t *content;
-    int status = begin(&visit, &command_context_files, &arguments, argv, 1, 2);
+    int status = visit_begin(&visit, &command_context_files, &arguments,
+                             &arguments.common, argv, 1, 2);
 
     if (status >= 0)
         return status;
-    content = json_pack("{ss sb}", "context", arguments.words.items[0], "recursive",
-                        arguments.recursive);
-    if (content != NULL && arguments.words.count > 1)
-        json_object_set_new(content, "path", json_string(arguments.words.items[1]));
+    content = json_pack("{ss sb}", "context", arguments.common.words.items[0],
+                        "recursive", arguments.recursive);
+    if (content != NULL && arguments.common.words.count > 1)
+        json_object_set_new(content, "path",
+                            json_string(arguments.common.words.items[1]));
     if (visit_ask(&visit, "list_files_request", content, (struct slice){ 0 }, &reply) ==
         0) {
-        if (arguments.json)
+        if (arguments.common.json)
             visit_print_json(&visit, json_object_get(reply.content, "entries"));
         else
             print_entries(&visit, reply.content);
@@ -183,23 +166,25 @@ run_put(char *const *argv)
     CLEANUP(close_fdp) int fd = -1;
     const char *from, *to;
     struct visit visit;
-    int status = begin(&visit, &command_context_put, &arguments, argv, 2, 3);
+    int status = visit_begin(&visit, &command_context_put, &arguments, &arguments.common,
+                             argv, 2, 3);
 
     if (status >= 0)
         return status;
-    from = arguments.words.items[1];
-    to = arguments.words.count > 2 ? arguments.words.items[2] : base_name(from);
+    from = arguments.common.words.items[1];
+    to = arguments.common.words.count > 2 ? arguments.common.words.items[2]
+                                          : base_name(from);
     if (strcmp(from, "-") == 0)
         fd = dup(STDIN_FILENO);
     else
         fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (strcmp(from, "-") == 0 && arguments.words.count < 3)
+    if (strcmp(from, "-") == 0 && arguments.common.words.count < 3)
         visit_fail(&visit, EXIT_STATUS_USAGE, "stdin has no name: give a PATH");
     else if (fd < 0)
         visit_fail(&visit, EXIT_STATUS_FAILED, "cannot open %s: %s", from,
                    strerror(errno));
     else
-        (void)send_file(&visit, fd, from, arguments.words.items[0], to);
+        (void)send_file(&visit, fd, from, arguments.common.words.items[0], to);
     return visit_fini(&visit);
 }
 
@@ -281,18 +266,20 @@ run_get(char *const *argv)
     struct arguments arguments = { 0 };
     const char *from, *to;
     struct visit visit;
-    int status = begin(&visit, &command_context_get, &arguments, argv, 2, 3);
+    int status = visit_begin(&visit, &command_context_get, &arguments, &arguments.common,
+                             argv, 2, 3);
 
     if (status >= 0)
         return status;
-    from = arguments.words.items[1];
-    to = arguments.words.count > 2 ? arguments.words.items[2] : base_name(from);
+    from = arguments.common.words.items[1];
+    to = arguments.common.words.count > 2 ? arguments.common.words.items[2]
+                                          : base_name(from);
     if (strcmp(to, "-") == 0)
-        (void)fetch_file(&visit, arguments.words.items[0], from, -1, to);
+        (void)fetch_file(&visit, arguments.common.words.items[0], from, -1, to);
     else if (to[0] == '\0')
         visit_fail(&visit, EXIT_STATUS_USAGE, "%s names no file", from);
     else
-        (void)fetch_to_file(&visit, arguments.words.items[0], from, to);
+        (void)fetch_to_file(&visit, arguments.common.words.items[0], from, to);
     return visit_fini(&visit);
 }
 
@@ -301,16 +288,17 @@ run_rm(char *const *argv)
 {
     struct arguments arguments = { 0 };
     struct visit visit;
-    int status = begin(&visit, &command_context_rm, &arguments, argv, 2, OPTION_LIST_MAX);
+    int status = visit_begin(&visit, &command_context_rm, &arguments, &arguments.common,
+                             argv, 2, OPTION_LIST_MAX);
 
     if (status >= 0)
         return status;
-    for (size_t i = 1; i < arguments.words.count; i++) {
+    for (size_t i = 1; i < arguments.common.words.count; i++) {
         struct client_reply reply = { 0 };
 
         if (visit_ask(&visit, "remove_file_request",
-                      json_pack("{ss ss sb}", "context", arguments.words.items[0], "path",
-                                arguments.words.items[i], "recursive",
+                      json_pack("{ss ss sb}", "context", arguments.common.words.items[0],
+                                "path", arguments.common.words.items[i], "recursive",
                                 arguments.recursive),
                       (struct slice){ 0 }, &reply) == 0)
             json_decref(reply.content);
@@ -344,16 +332,17 @@ run_jupyter(char *const *argv)
     struct arguments arguments = { 0 };
     struct client_reply reply = { 0 };
     struct visit visit;
-    int status = begin(&visit, &command_context_jupyter, &arguments, argv, 1, 1);
+    int status = visit_begin(&visit, &command_context_jupyter, &arguments,
+                             &arguments.common, argv, 1, 1);
 
     if (status >= 0)
         return status;
     if (visit_ask(&visit,
                   arguments.close ? "close_jupyter_request" : "open_jupyter_request",
-                  json_pack("{ss}", "context", arguments.words.items[0]),
+                  json_pack("{ss}", "context", arguments.common.words.items[0]),
                   (struct slice){ 0 }, &reply) == 0) {
         json_object_del(reply.content, "status");
-        if (arguments.json)
+        if (arguments.common.json)
             visit_print_json(&visit, reply.content);
         else if (!arguments.close)
             print_connection(&visit, reply.content);

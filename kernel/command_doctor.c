@@ -395,6 +395,25 @@ add_versions(struct doctor *doctor)
                          "libsodium", sodium_version_string(), "libseccomp", seccomp));
 }
 
+/* How what was found looks on a terminal. */
+struct look {
+    const char *title, *good, *partly, *bad, *end;
+};
+
+static const struct look plain = { "", "", "", "", "" };
+static const struct look coloured = { "\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[31m",
+                                      "\x1b[0m" };
+
+static void
+print_state(const struct look *look, const char *state)
+{
+    const char *begin = strcmp(state, states[LAYER_OK]) == 0        ? look->good
+                        : strcmp(state, states[LAYER_MISSING]) == 0 ? look->bad
+                                                                    : look->partly;
+
+    printf("%s%s%s", begin, state, look->end);
+}
+
 /* A remedy on lines of its own, broken between words. */
 static void
 print_remedy(const char *text)
@@ -416,13 +435,14 @@ print_remedy(const char *text)
 }
 
 static void
-print_rows(const char *title, const json_t *rows, const char *none)
+print_rows(const struct look *look, const char *title, const json_t *rows,
+           const char *none)
 {
     const char *last = "";
     const json_t *row;
     size_t i;
 
-    printf("\n%s\n", title);
+    printf("\n%s%s%s\n", look->title, title, look->end);
     if (json_array_size(rows) == 0)
         printf("  %s\n", none);
     json_array_foreach(rows, i, row)
@@ -430,10 +450,9 @@ print_rows(const char *title, const json_t *rows, const char *none)
         const char *remedy = json_string_value(json_object_get(row, "remedy"));
         const char *detail = json_string_value(json_object_get(row, "detail"));
 
-        printf("  %-*s %s%s%s\n", NAME_WIDTH,
-               json_string_value(json_object_get(row, "name")),
-               json_string_value(json_object_get(row, "state")),
-               detail[0] != '\0' ? ": " : "", detail);
+        printf("  %-*s ", NAME_WIDTH, json_string_value(json_object_get(row, "name")));
+        print_state(look, json_string_value(json_object_get(row, "state")));
+        printf("%s%s\n", detail[0] != '\0' ? ": " : "", detail);
         if (remedy != NULL && strcmp(remedy, last) != 0)
             print_remedy(remedy);
         last = remedy != NULL ? remedy : "";
@@ -441,14 +460,15 @@ print_rows(const char *title, const json_t *rows, const char *none)
 }
 
 static void
-print_tier(const char *name, const json_t *found)
+print_tier(const struct look *look, const char *name, const json_t *found)
 {
     const char *missing = json_string_value(json_object_get(found, "missing"));
     const char *member;
     const json_t *value;
 
-    printf("  %-*s %s%s%s\n", NAME_WIDTH, name, missing == NULL ? "ok" : "missing",
-           missing == NULL ? "" : ": ", missing == NULL ? "" : missing);
+    printf("  %-*s ", NAME_WIDTH, name);
+    print_state(look, states[missing == NULL ? LAYER_OK : LAYER_MISSING]);
+    printf("%s%s\n", missing == NULL ? "" : ": ", missing == NULL ? "" : missing);
     if (missing != NULL)
         print_remedy(json_string_value(json_object_get(found, "remedy")));
     json_object_foreach(json_object_get(found, "inside"), member, value)
@@ -460,20 +480,23 @@ print_report(const struct doctor *doctor)
 {
     const json_t *report = doctor->report;
     const json_t *value, *server = json_object_get(report, "server");
+    const struct look *look = log_has_colours(STDOUT_FILENO) ? &coloured : &plain;
     const char *name;
 
-    printf("tier: %s\n\nA sandbox of each tier, made and looked at from inside\n",
-           doctor->best != NULL ? doctor->best : "none");
-    print_tier("full", json_object_get(report, "full"));
-    print_tier("nested", json_object_get(report, "nested"));
-    print_rows("Layers", json_object_get(report, "layers"), "");
-    print_rows("Runtimes", json_object_get(report, "runtimes"), "none");
-    print_rows("Kernelspecs", json_object_get(report, "kernelspecs"),
+    printf("%stier: %s%s\n", look->title, doctor->best != NULL ? doctor->best : "none",
+           look->end);
+    printf("\n%sA sandbox of each tier, made and looked at from inside%s\n", look->title,
+           look->end);
+    print_tier(look, "full", json_object_get(report, "full"));
+    print_tier(look, "nested", json_object_get(report, "nested"));
+    print_rows(look, "Layers", json_object_get(report, "layers"), "");
+    print_rows(look, "Runtimes", json_object_get(report, "runtimes"), "none");
+    print_rows(look, "Kernelspecs", json_object_get(report, "kernelspecs"),
                "none: cellwall install-kernelspec makes one");
-    printf("\nServer\n  %s\n", json_is_string(server)
-                                   ? json_string_value(server)
-                                   : "none runs: cellwall serve starts one");
-    printf("\nVersions\n");
+    printf("\n%sServer%s\n  %s\n", look->title, look->end,
+           json_is_string(server) ? json_string_value(server)
+                                  : "none runs: cellwall serve starts one");
+    printf("\n%sVersions%s\n", look->title, look->end);
     json_object_foreach((json_t *)json_object_get(report, "versions"), name, value)
         printf("  %-*s %s\n", NAME_WIDTH, name, json_string_value(value));
 }
@@ -563,25 +586,32 @@ const struct command command_doctor = {
         "      working directory: start it as the kernel will be.\n",
     .options = options,
     .option_count = N_ELEMENTS(options),
-    .notes =
-        "JSON\n"
-        "      tier         \"full\", \"nested\" or null\n"
-        "      full, nested   objects: works; inside, what a program there sees; or\n"
-        "                   missing and remedy\n"
-        "      layers, runtimes, kernelspecs\n"
-        "                   arrays of objects: name, state (ok, partly, missing), "
-        "detail,\n"
-        "                   and remedy if there is one\n"
-        "      server       its socket, or null\n"
-        "      versions     object of strings\n"
-        "\n"
-        "EXIT STATUS\n"
-        "      0    the required tier works\n"
-        "      1    it does not\n"
-        "      2    wrong usage\n"
-        "\n"
-        "EXAMPLES\n"
-        "      cellwall doctor\n"
-        "      cellwall doctor --json --tier nested\n",
+    .notes = "JSON\n"
+             "      tier         \"full\", \"nested\" or null\n"
+             "      full, nested\n"
+             "                   objects: works; inside, what a program there sees; or\n"
+             "                   missing and remedy\n"
+             "      layers, runtimes, kernelspecs\n"
+             "                   arrays of objects: name, state (ok, partly, missing), "
+             "detail,\n"
+             "                   and remedy if there is one\n"
+             "      server       its socket, or null\n"
+             "      versions     object of strings\n"
+             "\n"
+             "EXIT STATUS\n"
+             "      0    the required tier works\n"
+             "      1    it does not, or stdout cannot be written\n"
+             "      2    wrong usage\n"
+             "\n"
+             "ENVIRONMENT\n"
+             "      CELLWALL_RUNTIMES   folder of the runtimes; see \"cellwall kernel "
+             "--help\"\n"
+             "      CELLWALL_SERVER     the server that is looked for, else this user's\n"
+             "      JUPYTER_PATH        where else Jupyter looks for kernelspecs\n"
+             "      NO_COLOR            if not empty: no colours on a terminal\n"
+             "\n"
+             "EXAMPLES\n"
+             "      cellwall doctor\n"
+             "      cellwall doctor --json --tier nested\n",
     .run = run,
 };

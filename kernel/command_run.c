@@ -18,6 +18,7 @@
 #include "kernel/log.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
+#include "protocol/text.h"
 #include "protocol/tree.h"
 
 #define ABANDONED_S 60 /* until a fresh context goes that nobody has deleted */
@@ -25,7 +26,6 @@
 enum { RUN_E_USAGE = 1 };
 
 struct arguments {
-    const char *code;
     const char *context;
     const char *language;
     const char *timeout;
@@ -34,6 +34,7 @@ struct arguments {
     const char *server;
     const char *tier;
     const char *python;
+    struct option_list codes;
     struct option_list env;
     struct option_list words;
     bool json;
@@ -43,8 +44,8 @@ struct arguments {
 static const struct option_spec options[] = {
     { "FILE", 0, OPTION_WORDS, NULL, NULL, offsetof(struct arguments, words),
       "The code to run; - is stdin." },
-    { "code", 'e', OPTION_TEXT, "CODE", NULL, offsetof(struct arguments, code),
-      "Run this code instead of a file." },
+    { "code", 'e', OPTION_LIST, "CODE", NULL, offsetof(struct arguments, codes),
+      "Run this code instead of a file. It is one argument, of several lines perhaps." },
     { "context", 'c', OPTION_TEXT, "NAME", NULL, offsetof(struct arguments, context),
       "Run in the context NAME of the running server and keep it, with its variables\n"
       "and files. It is made when there is none; --language and --limits count then.\n"
@@ -52,8 +53,8 @@ static const struct option_spec options[] = {
     { "language", 'l', OPTION_TEXT, "NAME", NULL, offsetof(struct arguments, language),
       "The language. The default is told by the file's suffix, else it is python." },
     { "timeout", 't', OPTION_TEXT, "SECONDS", NULL, offsetof(struct arguments, timeout),
-      "Interrupt the code when it has run for so long. The default, and the most for a\n"
-      "context that is there already, is its limit \"time\"." },
+      "Interrupt the code when it has run for so long. The default, and the most in\n"
+      "a context that is there already, is its limit \"time\"." },
     { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct arguments, limits),
       "Other limits than the server's defaults: memory=2G,cpus=1.5 and so on, as for\n"
       "\"cellwall kernel --help\"." },
@@ -82,14 +83,27 @@ static const struct option_spec options[] = {
 static int
 check(const struct arguments *arguments, struct error *err)
 {
-    size_t sources = arguments->words.count + (arguments->code != NULL);
+    size_t sources = arguments->words.count + arguments->codes.count;
+    const struct {
+        const char *name, *value;
+    } texts[] = { { "--context", arguments->context },
+                  { "--language", arguments->language } };
 
     if (sources != 1)
         return error_set(err, RUN_E_USAGE,
                          sources == 0 ? "what is to be run is missing: FILE, -e CODE or -"
                                       : "one FILE or -e CODE, not several");
-    if (arguments->context != NULL && arguments->context[0] == '\0')
-        return error_set(err, RUN_E_USAGE, "--context: the name is empty");
+    if (arguments->words.count > 0 && arguments->words.items[0][0] == '\0')
+        return error_set(err, RUN_E_USAGE, "the name of the file is empty");
+    for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+        const char *value = texts[i].value;
+
+        if (value != NULL && value[0] == '\0')
+            return error_set(err, RUN_E_USAGE, "%s: the name is empty", texts[i].name);
+        if (value != NULL && !text_is_utf8(value, strlen(value)))
+            return error_set(err, RUN_E_USAGE, "%s %s: the name is not UTF-8 text",
+                             texts[i].name, value);
+    }
     return 0;
 }
 
@@ -119,6 +133,12 @@ choose_language(const struct arguments *arguments)
     return told != NULL ? told : "python";
 }
 
+static bool
+reads_code_from_stdin(const struct arguments *arguments)
+{
+    return arguments->words.count > 0 && strcmp(arguments->words.items[0], "-") == 0;
+}
+
 /* The code, and what is for this run alone. */
 static int
 make_content(json_t *content, const struct arguments *arguments, struct error *err)
@@ -128,8 +148,10 @@ make_content(json_t *content, const struct arguments *arguments, struct error *e
     int r;
 
     buffer_init(&text, SOURCE_BYTES_MAX);
-    if (arguments->code != NULL)
-        r = buffer_append_text(&text, arguments->code) == 0 ? 0 : RUN_E_USAGE;
+    if (reads_code_from_stdin(arguments) && isatty(STDIN_FILENO) == 1)
+        log_line("run: type the code, and Ctrl-D at the end");
+    if (arguments->codes.count > 0)
+        r = buffer_append_text(&text, arguments->codes.items[0]) == 0 ? 0 : RUN_E_USAGE;
     else
         r = source_read(arguments->words.items[0], &text, err);
     if (r == 0 &&
@@ -208,7 +230,14 @@ connect_any(struct client **ret, struct embedded **ret_embedded,
 
     if (!forbidden) {
         r = connect_server(ret, arguments->server, err);
-        if (r != CLIENT_E_NONE || chosen)
+        if (r == CLIENT_E_NONE && chosen) {
+            const struct error why = *err;
+
+            *err = (struct error){ 0 };
+            return error_set(err, r, "%.400s: start it with \"cellwall serve\"",
+                             why.text);
+        }
+        if (r != CLIENT_E_NONE)
             return r;
         *err = (struct error){ 0 };
     }
@@ -279,9 +308,7 @@ run(char *const *argv)
     wanted.context = arguments.context;
     wanted.json = arguments.json;
     wanted.save_all = arguments.folder != NULL;
-    wanted.allow_stdin =
-        !arguments.no_stdin &&
-        (arguments.words.count == 0 || strcmp(arguments.words.items[0], "-") != 0);
+    wanted.allow_stdin = !arguments.no_stdin && !reads_code_from_stdin(&arguments);
     return run_at_server(&arguments, &wanted);
 }
 
@@ -302,32 +329,38 @@ const struct command command_run = {
         "      When none runs, one is started for this call and ended with it.\n"
         "\n"
         "      Ctrl-C interrupts the code, a second one within two seconds kills its\n"
-        "      interpreter, a third one leaves at once.\n",
+        "      interpreter, a third one leaves at once. Ctrl-Z stops this command, but\n"
+        "      not the code, nor its limit of time.\n",
     .options = options,
     .option_count = N_ELEMENTS(options),
-    .notes = "EXAMPLES\n"
-             "      cellwall run -e '1 + 1'\n"
-             "      cellwall run --timeout 10 --limits memory=512M script.py\n"
-             "      cellwall run --context notes -e 'x = 41'\n"
-             "      cellwall run --context notes -e 'x + 1'\n"
-             "      echo 'print(6 * 7)' | cellwall run -\n"
-             "      cellwall run --json -e '1 / 0' | jq -r .error.ename\n"
-             "\n"
-             "EXIT STATUS\n"
-             "      0    the code ran to its end\n"
-             "      1    it raised an exception. Python's sys.exit(N) gives N\n"
-             "      2    wrong usage; the server has no such language; a limit too high\n"
-             "      124  it ran for longer than it may\n"
-             "      125  no server, or the interpreter could not be started\n"
-             "      130  interrupted, by Ctrl-C or by somebody else\n"
-             "      137  killed by another limit than time, or crashed\n"
-             "      141  the reader of stdout has gone\n"
-             "\n"
-             "ENVIRONMENT\n"
-             "      CELLWALL_SERVER   as --server\n"
-             "      XDG_RUNTIME_DIR   where the server of this user is looked for\n"
-             "      NO_COLOR          if not empty: tracebacks without colours\n"
-             "      TERM, TERM_PROGRAM\n"
-             "                        what the terminal can do, for images\n",
+    .notes =
+        "EXAMPLES\n"
+        "      cellwall run -e '1 + 1'\n"
+        "      cellwall run --timeout 10 --limits memory=512M script.py\n"
+        "      cellwall run --context notes -e 'x = 41'\n"
+        "      cellwall run --context notes -e 'x + 1'\n"
+        "      echo 'print(6 * 7)' | cellwall run -\n"
+        "      cellwall run --json -e '1 / 0' | jq -r .error.ename\n"
+        "\n"
+        "EXIT STATUS\n"
+        "      0    the code ran to its end\n"
+        "      1    it raised an exception, or what it printed or displayed could "
+        "not be\n"
+        "           written. Python's sys.exit(N) gives N\n"
+        "      2    wrong usage; the server has no such language; a limit too high\n"
+        "      124  it ran for longer than it may\n"
+        "      125  no server, or the interpreter could not be started\n"
+        "      130  interrupted, by Ctrl-C or by somebody else\n"
+        "      137  killed by another limit than time, or crashed\n"
+        "      141  the reader of stdout has gone\n"
+        "\n"
+        "ENVIRONMENT\n"
+        "      CELLWALL_SERVER   as --server\n"
+        "      XDG_RUNTIME_DIR   where the server of this user is looked for\n"
+        "      CELLWALL_RUNTIMES folder of the runtimes, for a server of this call\n"
+        "      NO_COLOR          if not empty: no colours but those of the code\n"
+        "      TERM, TERM_PROGRAM\n"
+        "                        what the terminal can do: colours (unless dumb) and\n"
+        "                        images (kitty, ghostty, WezTerm, iTerm2)\n",
     .run = run,
 };

@@ -41,7 +41,7 @@
 #define DRAIN_US 300000 /* at the end, for what clients have not read yet */
 #define ANY_DIRECTORY "/var/tmp" /* a zygote sees no notebook's directory */
 
-enum { SERVE_E_START = 1 };
+enum { SERVE_E_START = 1, SERVE_E_ENDED };
 
 struct arguments {
     const char *config;
@@ -397,6 +397,8 @@ prepare_tier(struct serve *serve, struct error *err)
 
     while (r == 0 && !finding.done)
         r = loop_wait(serve->loop, -1);
+    if (r == 0 && serve->ended)
+        r = SERVE_E_ENDED;
     if (r != 0)
         return r;
     if (strcmp(serve->settings.tier, "full") == 0)
@@ -451,6 +453,7 @@ open_agent(struct serve *serve, struct error *err)
     if (r != 0)
         return r < 0 ? r : SERVE_E_START;
     serve->agent_options = (struct agent_options){
+        .reserve = settings->reserve,
         .loop = serve->loop,
         .spawner = serve->spawner,
         .languages = &serve->languages,
@@ -548,6 +551,8 @@ serve_run(struct serve *serve)
     struct error err = { 0 };
     int r = start(serve, &err);
 
+    if (r == SERVE_E_ENDED) /* before it began */
+        return serve->status;
     if (r != 0) {
         log_line("serve: %s", err.text[0] != '\0' ? err.text : strerror(-r));
         return EXIT_STATUS_NOT_STARTED;
@@ -599,30 +604,28 @@ const struct command command_serve = {
         "                     [--connection-dir DIR] [--die-with-parent] "
         "[--no-zygote]",
     .description =
-        "      Makes the interpreters of this user's kernels: each \"cellwall kernel\" "
-        "finds\n"
-        "      the server by itself, asks it for a sandbox with an interpreter, and is "
-        "its\n"
-        "      only owner from then on. The kernel is the same as without a server, but "
-        "its\n"
-        "      interpreter is there in milliseconds: a fork of a zygote, a confined "
-        "process\n"
-        "      that has imported the usual packages and runs no user code. A zygote is\n"
-        "      started for each environment that kernels use, again when the "
-        "environment\n"
-        "      has changed, as after \"pip install\", and again when it has died; "
-        "meanwhile\n"
-        "      interpreters are started as without one, and so are those with the host's "
-        "network.\n"
+        "      Keeps contexts, each a persistent interpreter in a sandbox, for the\n"
+        "      programs of this user: \"cellwall run\", \"cellwall context\" and\n"
+        "      clients in Python and Node find the server by its file. With --keys\n"
+        "      it serves others over tcp.\n"
         "\n"
-        "      One server runs for each user, until it is ended. The interpreters that "
-        "it "
-        "has\n"
-        "      forked end with it; their kernels say so and go on with fresh ones.\n"
+        "      It also makes the interpreters of this user's kernels: each\n"
+        "      \"cellwall kernel\" finds the server by itself, asks it for a sandbox\n"
+        "      with an interpreter, and is its only owner from then on. The kernel\n"
+        "      is the same as without a server, but its interpreter is there in\n"
+        "      milliseconds: a fork of a zygote, a confined process that has\n"
+        "      imported the usual packages and runs no user code. A zygote is\n"
+        "      started for each environment that kernels use, again when the\n"
+        "      environment has changed, as after \"pip install\", and again when it\n"
+        "      has died; meanwhile interpreters are started as without one, and so\n"
+        "      are those with the host's network.\n"
         "\n"
-        "      An interpreter of the server has the server's umask, scheduling, cgroup "
-        "and\n"
-        "      limits of the system; all else is as its kernel says.\n",
+        "      One server runs for each user, until it is ended. The interpreters\n"
+        "      that it has forked end with it; their kernels say so and go on with\n"
+        "      fresh ones.\n"
+        "\n"
+        "      An interpreter of the server has the server's umask, scheduling,\n"
+        "      cgroup and limits of the system; all else is as its kernel says.\n",
     .options = options,
     .option_count = N_ELEMENTS(options),
     .notes =
@@ -653,7 +656,8 @@ const struct command command_serve = {
         "\n"
         "SIGNALS\n"
         "      SIGTERM, SIGINT, SIGHUP   end the server and the interpreters it has "
-        "forked\n"
+        "forked;\n"
+        "                                SIGHUP does not behind nohup\n"
         "\n"
         "FILES\n"
         "      $XDG_RUNTIME_DIR/cellwall, else cellwall-UID in $TMPDIR or /tmp: the "
@@ -666,6 +670,8 @@ const struct command command_serve = {
         "ENVIRONMENT\n"
         "      CELLWALL_RUNTIMES    folder of the runtimes; see \"cellwall kernel "
         "--help\"\n"
+        "      XDG_RUNTIME_DIR      where the server's folder is\n"
+        "      NO_COLOR             if not empty: messages without colours\n"
         "\n"
         "EXIT STATUS\n"
         "      0    ended by a signal\n"
@@ -675,6 +681,8 @@ const struct command command_serve = {
         "\n"
         "EXAMPLES\n"
         "      cellwall serve\n"
-        "      cellwall serve --reserve 4 --python .venv/bin/python\n",
+        "      cellwall serve --reserve 4 --python .venv/bin/python\n"
+        "      cellwall serve --endpoint tcp://127.0.0.1:7777 --keys server.keys \\\n"
+        "          --authorised authorised.keys\n",
     .run = run,
 };

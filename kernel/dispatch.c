@@ -252,6 +252,7 @@ dispatch_submit(struct kernel *kernel, const struct request *request,
     wish->header = wire->header;
     wish->metadata = wire->metadata;
     wish->content = wire->content;
+    wish->group = KERNEL_GROUP;
     r = context_submit(kernel->context, wish, &number, err);
     if (r > 0)
         return error_wrap(err, HANDLER_E_REFUSED, "%s",

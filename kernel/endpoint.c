@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Socket options are rows of one table, each with its reason.
- *
- * ZeroMQ's fd of a socket has an edge when its mailbox gets something to read after it
- * was found empty, and whatever looks into the mailbox takes in all of it: a receive that
- * finds no message, but a send now and then, too. So after a send a message may be there
- * without another edge. A receive that finds none leaves the mailbox empty: then the next
- * message has its edge for certain.
- */
+/* Socket options are rows of one table, each with its reason. */
 #include "kernel/endpoint.h"
 
 #include <assert.h>
@@ -15,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
 #include "contexts/loop.h"
+#include "kernel/socket.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/wire.h"
@@ -87,24 +79,12 @@ struct endpoint {
     struct watch watches[CONNECTION_PORTS]; /* owned */
     struct file files[CONNECTION_PORTS]; /* owned */
     void *sockets[CONNECTION_PORTS]; /* owned */
-    zmq_msg_t parts[WIRE_FRAMES_MAX]; /* owned: of the message received last */
-    struct slice frames[WIRE_FRAMES_MAX]; /* the bytes of PARTS */
-    size_t count;
+    zmq_msg_t parts[WIRE_FRAMES_MAX]; /* of the message */
+    struct slice frames[WIRE_FRAMES_MAX]; /* likewise */
+    struct socket_message message; /* owned: the one received last */
 };
 
 CLEANUP_DEFINE(struct endpoint, endpoint_destroy);
-
-static int
-set(void *socket, int option, const void *value, size_t length)
-{
-    return zmq_setsockopt(socket, option, value, length) == 0 ? 0 : -errno;
-}
-
-static int
-set_int(void *socket, int option, int value)
-{
-    return set(socket, option, &value, sizeof value);
-}
 
 static int
 configure(void *socket, enum connection_port channel, const struct connection *connection)
@@ -113,23 +93,24 @@ configure(void *socket, enum connection_port channel, const struct connection *c
 
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(options); i++) {
         if ((options[i].channels & CHANNEL(channel)) != 0)
-            r = set_int(socket, options[i].name, options[i].value);
+            r = socket_set_int(socket, options[i].name, options[i].value);
     }
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(frame_limits); i++) {
         if ((frame_limits[i].channels & CHANNEL(channel)) != 0)
-            r = set(socket, ZMQ_MAXMSGSIZE, &frame_limits[i].bytes, sizeof(int64_t));
+            r = socket_set(socket, ZMQ_MAXMSGSIZE, &frame_limits[i].bytes,
+                           sizeof(int64_t));
     }
     if (r == 0 && strchr(connection->ip, ':') != NULL && !connection->ipc)
-        r = set_int(socket, ZMQ_IPV6, 1);
+        r = socket_set_int(socket, ZMQ_IPV6, 1);
     if (r < 0 || !connection->curve)
         return r;
-    r = set_int(socket, ZMQ_CURVE_SERVER, 1);
+    r = socket_set_int(socket, ZMQ_CURVE_SERVER, 1);
     if (r == 0)
-        r = set(socket, ZMQ_CURVE_PUBLICKEY, connection->curve_public_key,
-                CONNECTION_CURVE_BYTES);
+        r = socket_set(socket, ZMQ_CURVE_PUBLICKEY, connection->curve_public_key,
+                       CONNECTION_CURVE_BYTES);
     if (r == 0)
-        r = set(socket, ZMQ_CURVE_SECRETKEY, connection->curve_secret_key,
-                CONNECTION_CURVE_BYTES);
+        r = socket_set(socket, ZMQ_CURVE_SECRETKEY, connection->curve_secret_key,
+                       CONNECTION_CURVE_BYTES);
     return r;
 }
 
@@ -213,6 +194,10 @@ endpoint_create(struct endpoint **ret, struct connection *connection, struct err
 
     if (endpoint == NULL)
         return -ENOMEM;
+    endpoint->message = (struct socket_message){ .parts = endpoint->parts,
+                                                 .frames = endpoint->frames,
+                                                 .capacity = WIRE_FRAMES_MAX,
+                                                 .bytes_max = WIRE_MESSAGE_BYTES_MAX };
     endpoint->context = zmq_ctx_new();
     if (endpoint->context == NULL)
         return error_errno(err, "zmq_ctx_new");
@@ -227,18 +212,12 @@ endpoint_create(struct endpoint **ret, struct connection *connection, struct err
     return 0;
 }
 
-static void
-forget_parts(struct endpoint *endpoint)
-{
-    while (endpoint->count > 0)
-        zmq_msg_close(&endpoint->parts[--endpoint->count]);
-}
-
 void
 endpoint_set_linger(struct endpoint *endpoint, int linger_ms)
 {
     for (int channel = 0; channel < CONNECTION_PORTS; channel++)
-        set_int(endpoint->sockets[channel], ZMQ_LINGER, linger_ms); /* of a live one */
+        socket_set_int(endpoint->sockets[channel], ZMQ_LINGER,
+                       linger_ms); /* of a live one */
 }
 
 void
@@ -246,7 +225,7 @@ endpoint_destroy(struct endpoint *endpoint)
 {
     if (endpoint == NULL)
         return;
-    forget_parts(endpoint);
+    socket_forget(&endpoint->message);
     for (int channel = 0; channel < CONNECTION_PORTS; channel++) {
         loop_source_destroy(endpoint->watches[channel].source);
         if (endpoint->sockets[channel] != NULL)
@@ -275,12 +254,9 @@ endpoint_watch(struct endpoint *endpoint, struct loop *loop)
 
     for (int channel = 0; r == 0 && channel < CONNECTION_PORTS; channel++) {
         struct watch *watch = &endpoint->watches[channel];
-        size_t size = sizeof(int);
-        int fd;
 
-        if (zmq_getsockopt(endpoint->sockets[channel], ZMQ_FD, &fd, &size) != 0)
-            return -errno;
-        r = loop_add_fd(&watch->source, loop, fd, EPOLLIN | EPOLLET, on_edge, watch);
+        r = socket_watch(&watch->source, endpoint->sockets[channel], loop, on_edge,
+                         watch);
     }
     return r;
 }
@@ -291,137 +267,48 @@ endpoint_is_quiet(const struct endpoint *endpoint, enum connection_port channel)
     return endpoint->watches[channel].quiet;
 }
 
-static int
-receive_part(void *socket, zmq_msg_t *ret)
-{
-    int r;
-
-    zmq_msg_init(ret);
-    do {
-        r = zmq_msg_recv(ret, socket, ZMQ_DONTWAIT);
-    } while (r < 0 && errno == EINTR);
-    if (r >= 0)
-        return 0;
-    r = errno == EAGAIN ? ENDPOINT_E_AGAIN : -errno;
-    zmq_msg_close(ret);
-    return r;
-}
-
-/* The rest of a message that is too large. */
-static int
-skip_parts(void *socket)
-{
-    bool more = true;
-
-    while (more) {
-        zmq_msg_t part;
-        int r = receive_part(socket, &part);
-
-        if (r != 0)
-            return r < 0 ? r : -EPROTO; /* ZeroMQ gives whole messages */
-        more = zmq_msg_more(&part);
-        zmq_msg_close(&part);
-    }
-    return ENDPOINT_E_TOO_LARGE;
-}
-
 int
 endpoint_receive(struct endpoint *endpoint, enum connection_port channel,
                  const struct slice **ret, size_t *ret_count)
 {
-    void *socket = endpoint->sockets[channel];
-    size_t bytes = 0;
-    bool more = true;
+    struct socket_message *message = &endpoint->message;
+    int r = socket_receive(endpoint->sockets[channel], message);
 
-    forget_parts(endpoint);
-    while (more) {
-        zmq_msg_t *part = &endpoint->parts[endpoint->count];
-        int r = receive_part(socket, part);
-
-        if (r != 0) {
-            endpoint->watches[channel].quiet = r == ENDPOINT_E_AGAIN;
-            return r;
-        }
-        endpoint->frames[endpoint->count++] =
-            (struct slice){ zmq_msg_data(part), zmq_msg_size(part) };
-        bytes += zmq_msg_size(part);
-        more = zmq_msg_more(part);
-        if (bytes > WIRE_MESSAGE_BYTES_MAX ||
-            (more && endpoint->count == WIRE_FRAMES_MAX))
-            return more ? skip_parts(socket) : ENDPOINT_E_TOO_LARGE;
-    }
-    *ret = endpoint->frames;
-    *ret_count = endpoint->count;
-    return 0;
+    endpoint->watches[channel].quiet = r == ENDPOINT_E_AGAIN;
+    *ret = message->frames;
+    *ret_count = message->count;
+    return r;
 }
 
 int
 endpoint_subscribe(struct endpoint *endpoint, struct slice topic, bool subscribed)
 {
-    int r = set(endpoint->sockets[CONNECTION_IOPUB],
-                subscribed ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, topic.data, topic.length);
+    int r = socket_set(endpoint->sockets[CONNECTION_IOPUB],
+                       subscribed ? ZMQ_SUBSCRIBE : ZMQ_UNSUBSCRIBE, topic.data,
+                       topic.length);
 
     /* It has gone meanwhile, or was never subscribed. */
     return r == -EINVAL ? 0 : r;
-}
-
-static int
-send_part(void *socket, struct slice part, bool more)
-{
-    int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0), r;
-
-    do {
-        r = zmq_send(socket, part.data, part.length, flags);
-    } while (r < 0 && errno == EINTR);
-    return r >= 0 ? 0 : -errno;
-}
-
-/* A peer may have come of which the socket has not taken notice yet: a send looks for
- * that only now and then, the question for events always. */
-static int
-send_first(void *socket, struct slice part, bool more)
-{
-    int events, r = send_part(socket, part, more);
-    size_t size = sizeof events;
-
-    if (r != -EHOSTUNREACH || zmq_getsockopt(socket, ZMQ_EVENTS, &events, &size) != 0)
-        return r;
-    return send_part(socket, part, more);
 }
 
 int
 endpoint_send(struct endpoint *endpoint, enum connection_port channel,
               const struct slice *frames, size_t count)
 {
-    void *socket = endpoint->sockets[channel];
-
-    assert(count > 0);
     endpoint->watches[channel].quiet = false;
-    for (size_t i = 0; i < count; i++) {
-        int r = i == 0 ? send_first(socket, frames[i], i + 1 < count)
-                       : send_part(socket, frames[i], i + 1 < count);
-
-        /* Only the first frame can be refused: it decides where the others go. */
-        if (i == 0 && r == -EAGAIN)
-            return ENDPOINT_E_AGAIN;
-        if (i == 0 && r == -EHOSTUNREACH)
-            return ENDPOINT_E_GONE;
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    return socket_send(endpoint->sockets[channel], frames, count);
 }
 
 int
 endpoint_send_lossy(struct endpoint *endpoint, const struct slice *frames, size_t count)
 {
     void *socket = endpoint->sockets[CONNECTION_IOPUB];
-    int r = set_int(socket, ZMQ_XPUB_NODROP, 0);
+    int r = socket_set_int(socket, ZMQ_XPUB_NODROP, 0);
 
     if (r < 0)
         return r;
     r = endpoint_send(endpoint, CONNECTION_IOPUB, frames, count);
     if (r < 0)
         return r;
-    return set_int(socket, ZMQ_XPUB_NODROP, 1);
+    return socket_set_int(socket, ZMQ_XPUB_NODROP, 1);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "kernel/socket.h"
 #include "protocol/buffer.h"
 #include "protocol/connection.h"
 
@@ -22,10 +23,10 @@
 #define ENDPOINT_TOPIC_BYTES_MAX 4096 /* of a subscription */
 
 enum {
-    ENDPOINT_E_BIND = 1, /* an address is in use or not ours; see ERR */
-    ENDPOINT_E_AGAIN, /* nothing to receive, or no room to send: nothing was sent */
-    ENDPOINT_E_TOO_LARGE, /* too many frames or bytes: the message was dropped */
-    ENDPOINT_E_GONE /* send: no such client any more */
+    ENDPOINT_E_AGAIN = SOCKET_E_AGAIN,
+    ENDPOINT_E_TOO_LARGE = SOCKET_E_TOO_LARGE,
+    ENDPOINT_E_GONE = SOCKET_E_GONE,
+    ENDPOINT_E_BIND /* an address is in use or not ours; see ERR */
 };
 
 struct endpoint; /* opaque */

@@ -39,7 +39,6 @@ handle_execute(struct kernel *kernel, struct request *request, struct error *err
         .silent = flag(content, "silent"),
         .store_history = flag(content, "store_history") && !blank,
         .stop_on_error = flag(content, "stop_on_error"),
-        .group = KERNEL_GROUP,
         .timeout_ms = kernel->options->limits.run_ms,
     };
     struct slice code;

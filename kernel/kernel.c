@@ -142,10 +142,24 @@ kernel_create(struct kernel **ret, const struct kernel_options *options,
     return 0;
 }
 
+/* So that clients need not find it out by silence. */
+static void
+say_goodbye(struct kernel *kernel)
+{
+    if (!kernel->stopping && kernel->iopub != NULL)
+        (void)kernel_publish(
+            kernel, &(struct kernel_broadcast){
+                        .type = "shutdown_reply",
+                        .content = slice_text("{\"status\":\"ok\",\"restart\":false}"),
+                    });
+}
+
 /* Others go on using the context, and nothing of theirs may wait for us. */
 static void
 leave_host(struct kernel *kernel)
 {
+    context_withdraw_group(kernel->context, KERNEL_GROUP);
+    say_goodbye(kernel);
     if (kernel->input.number != 0 && context_input_is_open(kernel->context))
         context_interrupt(kernel->context, false); /* nobody will answer any more */
     press(kernel, false);

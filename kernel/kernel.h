@@ -37,7 +37,9 @@
 #define KERNEL_STOP_LIMIT_US 700000 /* ... is killed, and is waited for so long */
 #define KERNEL_DRAIN_LIMIT_US 200000 /* then for what is still to be sent */
 #define KERNEL_GUEST_LINGER_MS 20 /* kernel_destroy blocks a host at most so long */
-#define KERNEL_GROUP 1 /* of runs: a failed cell aborts no run of a host, which has 0 */
+/* Of requests: they take turns with those of a host, which has 0, and a failed cell
+ * aborts no run of it. */
+#define KERNEL_GROUP 1
 #define KERNEL_SHARE_MAX (CONTEXT_QUEUE_MAX / 2) /* requests in a host's context */
 #define KERNEL_SHARE_BYTES_MAX (CONTEXT_QUEUE_BYTES_MAX / 2)
 
@@ -151,9 +153,9 @@ struct kernel_adoption {
 };
 
 /* Clients see run NUMBER of the context from now on as one of another client: to be
- * called when it was submitted, before kernel_observer's on_started is (which may be
- * handed on late, if the run began before there was this kernel). Nobody here is replied
- * to, or asked for its input. 0, or -ENOMEM. */
+ * called before kernel_observer's on_started is, which may be handed on late, if the run
+ * began before there was this kernel. Nobody here is replied to, or asked for its input.
+ * 0, or -ENOMEM. */
 int kernel_adopt(struct kernel *kernel, uint64_t number,
                  const struct kernel_adoption *adoption);
 
@@ -164,6 +166,7 @@ struct kernel_run {
     struct slice code; /* a raw JSON string; empty for a silent run, and for all when
                           kernel_observer's on_started has been called */
     bool silent;
+    bool stored; /* in the history, and counted */
 };
 
 /* Whether NUMBER is one, adopted ones aside. */

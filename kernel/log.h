@@ -16,6 +16,9 @@
 /* Writes "cellwall: ", the text and a newline. Control characters become "?". */
 __attribute__((format(printf, 1, 2))) void log_line(const char *format, ...);
 
+/* Whether FD is a terminal where colours are wanted: NO_COLOR and TERM have a say. */
+bool log_has_colours(int fd);
+
 /* For lines that a peer can cause: plain data, zeroed. */
 struct log_limit {
     uint64_t next_us; /* earliest time of the next line */

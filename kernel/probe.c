@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,7 @@ ask(json_t **ret, const struct runtime *runtime, const char *interpreter,
     CLEANUP(buffer_fini) struct buffer out, errors;
     CLEANUP(words_fini) struct words words = { { NULL } };
     struct error why = { 0 };
+    const char *said;
     int r;
 
     buffer_init(&out, PROBE_BYTES_MAX);
@@ -96,9 +98,11 @@ ask(json_t **ret, const struct runtime *runtime, const char *interpreter,
     r = child_run(words.argv, PROBE_TIMEOUT_MS, &out, &errors, &why);
     if (r < 0)
         return r;
-    if (r == CHILD_E_FAILED)
-        return error_set(err, PROBE_E_FAILED, "asking the interpreter failed: %s: %s",
-                         why.text, last_line(&errors));
+    if (r == CHILD_E_FAILED) {
+        said = last_line(&errors);
+        return error_set(err, PROBE_E_FAILED, "asking the interpreter failed: %s%s%s",
+                         why.text, said[0] != '\0' ? ": " : "", said);
+    }
     r = tree_load_object(ret, buffer_slice(&out), &limits, &why);
     if (r > 0)
         return error_set(err, PROBE_E_FAILED, "%s: its answer is no JSON object: %s",
@@ -163,6 +167,23 @@ copy_names(struct environment *environment, const struct runtime *runtime,
                : error_set(err, PROBE_E_FAILED, "the interpreter has no usable name");
 }
 
+/* What was named may be a script that starts the interpreter: it knows itself better. */
+static int
+use_executable(struct environment *environment, struct error *err)
+{
+    const json_t *executable = json_object_get(environment->document, "executable");
+    const char *path = json_string_value(executable);
+
+    if (executable == NULL)
+        return 0;
+    if (path == NULL || path[0] != '/' || strlen(path) >= PATH_MAX)
+        return error_set(err, PROBE_E_FAILED,
+                         "the interpreter names an executable that is no absolute path");
+    free(environment->interpreter);
+    environment->interpreter = strdup(path);
+    return environment->interpreter == NULL ? -ENOMEM : 0;
+}
+
 /* Takes DOCUMENT and INTERPRETER, even on failure. */
 static int
 environment_create(struct environment **ret, json_t *document, char *interpreter,
@@ -188,6 +209,8 @@ environment_create(struct environment **ret, json_t *document, char *interpreter
     if (!json_is_object(environment->language_info))
         environment->language_info = (const json_t *)runtime->language_info;
     r = copy_names(environment, runtime, err);
+    if (r == 0)
+        r = use_executable(environment, err);
     if (r == 0)
         r = copy_mounts(environment, err);
     if (r != 0)

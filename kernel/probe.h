@@ -30,7 +30,8 @@ struct runtime;
 /* What is known of a runtime on this machine. Plain data; strings are owned by the
  * document unless noted. */
 struct environment {
-    char *interpreter; /* owned: absolute path, symbolic links kept; NULL: needs none */
+    char *interpreter; /* owned: absolute path, symbolic links kept, as the probe tells
+                        * it, or as it was found; NULL: needs none */
     const char *name; /* the interpreter's, else the runtime's */
     const char *display_name, *language; /* likewise */
     const char *logos; /* a folder, or NULL: the runtime's */

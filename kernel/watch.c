@@ -29,6 +29,14 @@ struct watch {
 
 CLEANUP_DEFINE(struct watch, watch_destroy);
 
+bool
+watch_is_ignored(int signal)
+{
+    struct sigaction action;
+
+    return sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static sigset_t
 watched_signals(void)
 {
@@ -37,7 +45,8 @@ watched_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    if (!watch_is_ignored(SIGHUP))
+        sigaddset(&set, SIGHUP);
     return set;
 }
 

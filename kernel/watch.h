@@ -5,6 +5,8 @@
 #ifndef KERNEL_WATCH_H
 #define KERNEL_WATCH_H
 
+#include <stdbool.h>
+
 struct error;
 struct kernel;
 struct loop;
@@ -12,8 +14,12 @@ struct watch; /* opaque */
 
 enum { WATCH_E_ORPHAN = 1 }; /* the parent has ended already */
 
-/* Blocks SIGINT, SIGTERM and SIGHUP and ignores SIGPIPE, for the whole process: call it
- * before there are threads. */
+/* Whether the program was started to ignore a signal, as behind nohup, or by a script in
+ * the background. Blocked, it would come all the same. */
+bool watch_is_ignored(int signal);
+
+/* Blocks SIGINT, SIGTERM and, unless it is ignored, SIGHUP, and ignores SIGPIPE, for the
+ * whole process: call it before there are threads. */
 void watch_prepare(void);
 
 /* A signalfd for these, non-blocking; the caller's. < 0. */

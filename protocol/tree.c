@@ -241,12 +241,14 @@ struct sink {
     int result;
 };
 
+/* jansson goes on when a member's name could not be written. */
 static int
 on_dumped(const char *data, size_t length, void *arg)
 {
     struct sink *sink = arg;
 
-    sink->result = buffer_append(sink->buffer, data, length);
+    if (sink->result == 0)
+        sink->result = buffer_append(sink->buffer, data, length);
     return sink->result == 0 ? 0 : -1;
 }
 
@@ -254,9 +256,10 @@ int
 tree_append(struct buffer *ret, const json_t *tree, size_t flags)
 {
     struct sink sink = { .buffer = ret };
+    int r = json_dump_callback(tree, on_dumped, &sink,
+                               flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
-    if (json_dump_callback(tree, on_dumped, &sink,
-                           flags | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)) == 0)
-        return 0;
-    return sink.result != 0 ? sink.result : -ENOMEM;
+    if (sink.result != 0)
+        return sink.result;
+    return r == 0 ? 0 : -ENOMEM;
 }

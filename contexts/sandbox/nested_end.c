@@ -150,6 +150,13 @@ sandbox_nested_kill(const struct sandbox_work *work)
     }
 }
 
+static void
+make_enterable(int folder, const char *name)
+{
+    if (fchmodat(folder, name, 0700, 0) < 0)
+        return; /* so does what follows, which is looked at */
+}
+
 /* Emptying a folder needs no depth: a folder in it that is not empty moves up to TOP. */
 static void
 empty_folder(int top, int folder, unsigned *moved)
@@ -168,7 +175,7 @@ empty_folder(int top, int folder, unsigned *moved)
             unlinkat(folder, entry->d_name, 0) == 0 ||
             unlinkat(folder, entry->d_name, AT_REMOVEDIR) == 0)
             continue;
-        (void)fchmodat(folder, entry->d_name, 0700, 0);
+        make_enterable(folder, entry->d_name);
         snprintf(name, sizeof name, ".%x-%u", (unsigned)getpid(), (*moved)++);
         (void)renameat(folder, entry->d_name, top, name);
     }
@@ -199,7 +206,7 @@ empty_pass(int top, unsigned *moved, bool *ret_empty)
             progress = true;
             continue;
         }
-        (void)fchmodat(top, entry->d_name, 0700, 0);
+        make_enterable(top, entry->d_name);
         folder =
             openat(top, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (folder >= 0)
@@ -217,7 +224,7 @@ remove_folder(int parent, const char *name)
     unsigned moved = 0;
     bool empty = false;
 
-    (void)fchmodat(parent, name, 0700, 0);
+    make_enterable(parent, name);
     top = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     while (top >= 0 && !empty && empty_pass(top, &moved, &empty))
         continue;

@@ -6,6 +6,7 @@
 
 #include "contexts/loop.h"
 #include "kernel/agent/jupyter.h"
+#include "kernel/agent/spares.h"
 #include "kernel/session.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -69,6 +70,8 @@ make_parts(struct agent *agent, struct error *err)
     if (r == 0)
         r = loop_add_timer(&agent->reaper, agent->loop, on_reap, agent);
     if (r == 0)
+        r = spares_create(&agent->spares, agent, options->reserve);
+    if (r == 0)
         r = door_create(&agent->door, agent->loop, &door, err);
     return r > 0 ? AGENT_E_START : r;
 }
@@ -113,6 +116,7 @@ agent_destroy(struct agent *agent)
 {
     if (agent == NULL)
         return;
+    spares_destroy(agent->spares);
     while (agent->owners != NULL) {
         struct owner *owner = agent->owners;
 

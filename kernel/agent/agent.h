@@ -48,6 +48,7 @@ struct loop;
 struct loop_timer;
 struct session;
 struct signature_key;
+struct spares;
 struct spawner;
 struct tally;
 struct workspace;
@@ -173,6 +174,7 @@ struct agent_context {
     bool unborn; /* its maker was told that it could not be started */
     bool deleted; /* to be destroyed by the reaper */
     bool slow_readers, slow_jupyter; /* why its output is paused */
+    uint64_t replaced; /* epoch whose end was asked for: what waited is refused */
     struct run *queue, **last; /* owned by their owner: first the one that runs */
     size_t queued;
     struct run *foreign; /* a run of Jupyter's that is under way; NULL: none */
@@ -191,6 +193,7 @@ struct agent_options {
     struct keys *keys; /* or NULL */
     bool anyone_may_run_code;
     const char *message_key; /* of all messages; empty: they are not signed */
+    unsigned reserve; /* contexts that are kept ready, of each language in use */
     const char *connection_dir; /* for Jupyter's files; NULL: our own */
     enum sandbox_tier tier;
     const char *missing; /* for a full sandbox; NULL: nothing */
@@ -207,6 +210,7 @@ struct agent {
     struct loop_timer *retry, *tick, *reaper;
     struct client *clients[AGENT_CLIENT_BUCKETS];
     struct owner *owners;
+    struct spares *spares; /* owned */
     size_t context_count, jupyter_count;
     size_t letters; /* that wait, of all clients */
     uint64_t started_us;
@@ -250,8 +254,9 @@ int client_reply(struct agent *agent, struct client *client,
 int client_tell(struct agent *agent, struct client *client,
                 const struct client_message *message);
 
-/* Sends what waits in all outboxes, as far as there is room. */
+/* Sends what waits in all outboxes, as far as there is room, and again soon. */
 int clients_flush(struct agent *agent);
+void clients_try_again(struct agent *agent); /* soon: outboxes, and who follows runs */
 
 /* Tells those that wait that we live; finds out who is gone. */
 int clients_keep_alive(struct agent *agent);
@@ -277,6 +282,7 @@ struct context_wish {
     const char *name, *cwd, *workspace; /* or NULL */
     const json_t *env, *labels; /* or NULL */
     struct context_limits limits;
+    bool has_limits; /* other ones than the defaults were asked for */
     enum sandbox_network network;
     uint64_t idle_timeout_us;
     bool is_default;
@@ -289,6 +295,9 @@ int agent_context_create(struct agent_context **ret, struct agent *agent,
 /* Refuses what waits, ends what runs; the rest follows when no callback is under way. */
 int agent_context_delete(struct agent_context *context);
 void agent_context_free(struct agent_context *context); /* calls nobody */
+
+/* Refuses what waits; what comes from now on is for the fresh interpreter. 0 or < 0. */
+int agent_context_restart(struct agent_context *context);
 int agent_context_touch(struct agent_context *context); /* it is used */
 int agent_context_pressure(struct agent_context *context);
 int agent_context_open_jupyter(struct agent_context *context, struct refusal *no);
@@ -312,6 +321,9 @@ int run_create(struct run **ret, struct agent_context *context); /* in no list y
 int run_submit_next(struct agent_context *context);
 int run_tell(struct run *run, const char *type, struct slice content);
 int run_started(struct run *run, uint32_t count);
+
+/* One that has started: people in Jupyter, if there are, see it from now on. */
+int run_show(struct run *run);
 int run_told_text(struct run *run, bool is_stderr, struct slice text);
 int run_told_frame(struct run *run, const struct frame *frame,
                    const struct context_reason *reason);
@@ -321,6 +333,9 @@ size_t run_position(const struct run *run);
 
 /* A run that waits is refused with NO; one that runs is interrupted. */
 int run_cancel(struct run *run, const struct refusal *no, bool force);
+
+/* Refuses all that wait in CONTEXT. */
+int runs_refuse(struct agent_context *context, const struct refusal *no);
 void run_free(struct run *run);
 void runs_forget(struct agent *agent, struct owner *owner);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kernel/agent/jupyter.h"
+#include "kernel/agent/tally.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -99,6 +100,10 @@ bounds_take(struct agent_bounds *bounds, const json_t *document, struct error *e
                              row->min, row->max);
         *place(bounds, row) = json_integer_value(value);
     }
+    if (bounds->idle_timeout_max_s != 0 &&
+        (bounds->idle_timeout_s == 0 ||
+         bounds->idle_timeout_s > bounds->idle_timeout_max_s))
+        bounds->idle_timeout_s = bounds->idle_timeout_max_s;
     return 0;
 }
 
@@ -108,19 +113,20 @@ static const struct limit {
     size_t offset; /* of a uint64_t */
     bool may_be_none; /* 0 */
     bool in_thousandths; /* a number with a fraction */
+    uint64_t most; /* 0: as much as a number can be */
 } limits_of[] = {
 #define LIMIT(member) offsetof(struct context_limits, member)
-    { "memory_bytes", LIMIT(sandbox.memory_bytes), true, false },
-    { "cpus", LIMIT(sandbox.cpu_milli), true, true },
-    { "processes", LIMIT(sandbox.processes), false, false },
-    { "open_files", LIMIT(sandbox.open_files), false, false },
-    { "file_bytes", LIMIT(sandbox.file_bytes), true, false },
-    { "disk_bytes", LIMIT(disk_bytes), false, false },
-    { "disk_files", LIMIT(disk_inodes), false, false },
-    { "tmp_bytes", LIMIT(tmp_bytes), false, false },
-    { "tmp_files", LIMIT(tmp_inodes), false, false },
-    { "output_bytes", LIMIT(output_bytes), false, false },
-    { "run_ms", LIMIT(run_ms), true, false },
+    { "memory_bytes", LIMIT(sandbox.memory_bytes), true, false, 0 },
+    { "cpus", LIMIT(sandbox.cpu_milli), true, true, 0 },
+    { "processes", LIMIT(sandbox.processes), false, false, 0 },
+    { "open_files", LIMIT(sandbox.open_files), false, false, 0 },
+    { "file_bytes", LIMIT(sandbox.file_bytes), true, false, 0 },
+    { "disk_bytes", LIMIT(disk_bytes), false, false, 0 },
+    { "disk_files", LIMIT(disk_inodes), false, false, 0 },
+    { "tmp_bytes", LIMIT(tmp_bytes), false, false, 0 },
+    { "tmp_files", LIMIT(tmp_inodes), false, false, 0 },
+    { "output_bytes", LIMIT(output_bytes), false, false, TALLY_TEXT_BYTES_MAX },
+    { "run_ms", LIMIT(run_ms), true, false, 0 },
 #undef LIMIT
 };
 
@@ -144,13 +150,14 @@ static int
 read_limit(const struct limit *row, const json_t *value, uint64_t *ret, struct error *err)
 {
     double number = json_number_value(value) * (row->in_thousandths ? 1000 : 1);
+    double most = row->most != 0 ? (double)row->most : 9e15;
 
     if (!json_is_number(value) || (!row->in_thousandths && !json_is_integer(value)))
         return error_set(err, BOUNDS_E_INVALID, "\"%s\" must be %s", row->name,
                          row->in_thousandths ? "a number" : "an integer");
-    if (number < 0 || number > 9e15)
+    if (number < 0 || number > most)
         return error_set(err, BOUNDS_E_INVALID, "\"%s\" is out of bounds", row->name);
-    *ret = (uint64_t)number;
+    *ret = (uint64_t)(number + 0.5); /* 1.001 * 1000 is a little less than 1001 */
     if (*ret == 0 && !(row->may_be_none && number == 0))
         return error_set(err, BOUNDS_E_INVALID, "\"%s\" must be more than that",
                          row->name);

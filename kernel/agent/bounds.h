@@ -25,7 +25,7 @@ struct agent_bounds {
     int64_t results_bytes; /* of one execution */
     int64_t log_bytes; /* likewise */
     int64_t jupyter; /* endpoints at once */
-    int64_t idle_timeout_s; /* when a client does not say; 0: never */
+    int64_t idle_timeout_s; /* when a client does not say, at most the next; 0: never */
     int64_t idle_timeout_max_s; /* 0: as long as they like */
     bool network_host; /* contexts may ask for it */
     struct context_limits defaults, ceilings;

@@ -157,6 +157,15 @@ compose(struct agent *agent, const struct client *client,
                            ret, ret_count);
 }
 
+void
+clients_try_again(struct agent *agent)
+{
+    if (agent->retry_armed)
+        return;
+    agent->retry_armed = true;
+    loop_timer_arm(agent->retry, AGENT_RETRY_US);
+}
+
 static int
 keep(struct agent *agent, struct client *client, const struct slice *frames, size_t count)
 {
@@ -190,6 +199,7 @@ keep(struct agent *agent, struct client *client, const struct slice *frames, siz
     client->letter_count++;
     client->letter_bytes += bytes;
     agent->letters++;
+    clients_try_again(agent);
     return 0;
 }
 
@@ -282,7 +292,11 @@ each(struct agent *agent, int (*fn)(struct agent *agent, struct client *client))
 int
 clients_flush(struct agent *agent)
 {
-    return agent->letters > 0 ? each(agent, flush) : 0;
+    int r = agent->letters > 0 ? each(agent, flush) : 0;
+
+    if (r == 0 && agent->letters > 0)
+        clients_try_again(agent);
+    return r;
 }
 
 static int

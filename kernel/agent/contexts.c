@@ -13,6 +13,7 @@
 #include "kernel/agent/events.h"
 #include "kernel/agent/jupyter.h"
 #include "kernel/agent/languages.h"
+#include "kernel/agent/spares.h"
 #include "kernel/probe.h"
 #include "kernel/session.h"
 #include "protocol/cleanup.h"
@@ -153,7 +154,6 @@ start(struct agent_context *context, const struct context_wish *wish, struct ref
         .cwd = wish->cwd,
         .env = (const char *const *)variables,
         .mounts = language->environment->mounts,
-        .session = context->name[0] != '\0' ? context->name : NULL,
         .tier = options->tier,
         .network = wish->network,
         .limits = wish->limits,
@@ -170,19 +170,20 @@ start(struct agent_context *context, const struct context_wish *wish, struct ref
 static int
 check_quota(const struct agent *agent, const struct owner *owner, struct refusal *no)
 {
+    size_t in_use = agent->context_count - spares_count(agent->spares);
     int64_t limit = agent->bounds->contexts_per_owner;
 
     if ((int64_t)owner->context_count >= limit)
         refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "you have %zu contexts",
                     owner->context_count);
-    else if ((int64_t)agent->context_count >= (limit = agent->bounds->contexts))
-        refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "the server has %zu contexts",
-                    agent->context_count);
+    else if ((int64_t)in_use >= (limit = agent->bounds->contexts))
+        refusal_set(no, REFUSAL_QUOTA_EXCEEDED, "the server has %zu contexts", in_use);
     else
         return 0;
     return refusal_detail(no, "limit", json_integer(limit));
 }
 
+/* Also one that was a spare. */
 static int
 fill(struct agent_context *context, const struct context_wish *wish)
 {
@@ -197,40 +198,72 @@ fill(struct agent_context *context, const struct context_wish *wish)
     snprintf(context->name, sizeof context->name, "%s",
              wish->name != NULL ? wish->name : "");
     agent_make_id(context->id, "ctx_");
+    json_decref(context->labels);
     context->labels = wish->labels != NULL ? json_deep_copy(wish->labels) : json_object();
-    context->cwd = strdup(wish->cwd != NULL ? wish->cwd : WORKSPACE_PATH);
-    return context->labels == NULL || context->cwd == NULL ? -ENOMEM : 0;
+    return context->labels == NULL ? -ENOMEM : 0;
 }
 
-int
-agent_context_create(struct agent_context **ret, struct agent *agent, struct owner *owner,
-                     const struct context_wish *wish, struct refusal *no)
+static void
+enter(struct agent_context *context, struct owner *owner)
 {
-    struct agent_context *context;
-    int r = check_quota(agent, owner, no);
+    context->owner = owner;
+    context->next = owner->contexts;
+    owner->contexts = context;
+    owner->context_count++;
+    context->agent->context_count++;
+}
 
-    if (r != 0)
-        return r;
-    context = calloc(1, sizeof *context);
+static void
+leave(struct agent_context *context)
+{
+    struct agent_context **at = &context->owner->contexts;
+
+    while (*at != context)
+        at = &(*at)->next;
+    *at = context->next;
+    context->owner->context_count--;
+    context->agent->context_count--;
+}
+
+static int
+make(struct agent_context **ret, struct agent *agent, struct owner *owner,
+     const struct context_wish *wish, struct refusal *no)
+{
+    struct agent_context *context = calloc(1, sizeof *context);
+    int r;
+
     if (context == NULL)
         return -ENOMEM;
     context->agent = agent;
-    context->owner = owner;
-    r = fill(context, wish);
+    enter(context, owner);
+    context->cwd = strdup(wish->cwd != NULL ? wish->cwd : WORKSPACE_PATH);
+    r = context->cwd != NULL ? fill(context, wish) : -ENOMEM;
     if (r == 0)
         r = use_workspace(context, wish, no);
     if (r == 0)
         r = start(context, wish, no);
-    context->next = owner->contexts;
-    owner->contexts = context;
-    owner->context_count++;
-    agent->context_count++;
     if (r != 0) {
         agent_context_free(context);
         return r;
     }
     *ret = context;
     return 0;
+}
+
+int
+agent_context_create(struct agent_context **ret, struct agent *agent, struct owner *owner,
+                     const struct context_wish *wish, struct refusal *no)
+{
+    int r = check_quota(agent, owner, no);
+
+    if (r != 0)
+        return r;
+    *ret = spares_find(agent->spares, owner, wish);
+    if (*ret == NULL)
+        return make(ret, agent, owner, wish, no);
+    leave(*ret);
+    enter(*ret, owner);
+    return fill(*ret, wish);
 }
 
 static void
@@ -246,13 +279,8 @@ void
 agent_context_free(struct agent_context *context)
 {
     struct agent *agent = context->agent;
-    struct agent_context **at = &context->owner->contexts;
 
-    while (*at != context)
-        at = &(*at)->next;
-    *at = context->next;
-    context->owner->context_count--;
-    agent->context_count--;
+    leave(context);
     agent_context_close_jupyter(context);
     context_destroy(context->context);
     leave_workspace(context);
@@ -277,6 +305,23 @@ agent_context_free(struct agent_context *context)
     json_decref(context->labels);
     free(context->cwd);
     free(context);
+}
+
+int
+agent_context_restart(struct agent_context *context)
+{
+    struct refusal no = { .details = NULL };
+    int r;
+
+    refusal_set(&no, REFUSAL_ABORTED, "the interpreter was replaced before it ran");
+    r = runs_refuse(context, &no);
+    if (r == 0)
+        r = agent_context_touch(context);
+    if (r < 0)
+        return r;
+    if (context_next_epoch(context->context) > context_epoch(context->context))
+        context->replaced = context_epoch(context->context);
+    return context_restart(context->context);
 }
 
 int
@@ -389,7 +434,7 @@ refuse_pending(struct agent_context *context, const struct refusal *no)
 static int
 end_runs(struct agent_context *context, const struct refusal *no)
 {
-    const struct context_outcome killed = {
+    struct context_outcome killed = {
         .end = CONTEXT_END_LOST,
         .reason = { .kind = CONTEXT_REASON_KILLED,
                     .exit_status = -1,
@@ -404,10 +449,17 @@ end_runs(struct agent_context *context, const struct refusal *no)
 
         context->queue = run->next;
         context->queued--;
+        killed.execution_count = run->count;
+        killed.usage.wall_us = loop_now_us(context->agent->loop) - run->started_us;
         r = run->state == RUN_RUNNING ? run_done(run, &killed) : run_refuse(run, no);
         run->context = NULL;
     }
     context->last = &context->queue;
+    if (r == 0 && context->foreign != NULL) {
+        r = run_done(context->foreign, &killed);
+        run_free(context->foreign);
+        context->foreign = NULL;
+    }
     return r;
 }
 
@@ -469,9 +521,7 @@ agent_contexts_tick(struct agent *agent)
 static int
 on_restart(void *arg)
 {
-    const struct agent_context *context = arg;
-
-    return context_restart(context->context);
+    return agent_context_restart(arg);
 }
 
 static int
@@ -532,7 +582,9 @@ agent_context_open_jupyter(struct agent_context *context, struct refusal *no)
     if (r != 0)
         return r < 0 ? r : refusal_set(no, REFUSAL_INTERNAL_ERROR, "%s", err.text);
     agent->jupyter_count++;
-    return 0;
+    if (context->queue != NULL && context->queue->state == RUN_RUNNING)
+        return run_show(context->queue);
+    return context->foreign != NULL ? run_show(context->foreign) : 0;
 }
 
 void

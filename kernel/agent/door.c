@@ -19,6 +19,7 @@
 #include <zmq.h>
 
 #include "contexts/loop.h"
+#include "kernel/agent/crowd.h"
 #include "kernel/agent/ipc.h"
 #include "kernel/agent/zap.h"
 #include "kernel/keys.h"
@@ -31,11 +32,12 @@
 #define TCP "tcp://"
 #define OWNER_KEY "key:"
 #define OWNER_ANYONE "anyone"
-#define ANY_PORT ":*"
+#define MONITOR "inproc://listening" /* one socket at a time */
 
 #define REPLIES_MAX 1024 /* that one client has not read yet */
 #define REQUESTS_MAX 64 /* of one client that we have not read yet */
 #define BACKLOG 1024
+#define BACKLOG_TCP 256 /* they come in even when the crowd is too large */
 #define HANDSHAKE_MS 10000
 #define HEARTBEAT_MS 20000
 #define HEARTBEAT_LOST_MS 60000
@@ -44,6 +46,8 @@
 #ifndef ZMQ_ZAP_ENFORCE_DOMAIN
 #define ZMQ_ZAP_ENFORCE_DOMAIN 93
 #endif
+
+static_assert(CROWD_SOCKETS_MAX >= DOOR_ADDRESSES_MAX, "each may be one of tcp");
 
 enum gate_kind { GATE_IPC = 1, GATE_CURVE = 2, GATE_OPEN = 4 };
 
@@ -65,7 +69,8 @@ static const struct option {
     { ZMQ_SNDHWM, REPLIES_MAX, ALL },
     { ZMQ_RCVHWM, REQUESTS_MAX, ALL },
     /* Many clients may start at the same time. */
-    { ZMQ_BACKLOG, BACKLOG, ALL },
+    { ZMQ_BACKLOG, BACKLOG, GATE_IPC },
+    { ZMQ_BACKLOG, BACKLOG_TCP, TCPS },
     /* Who connects and says nothing is not waited for. */
     { ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS, ALL },
     /* Machines that vanish say no farewell; processes of this one do. */
@@ -74,7 +79,7 @@ static const struct option {
     { ZMQ_HEARTBEAT_TTL, HEARTBEAT_LOST_MS, TCPS },
     { ZMQ_CURVE_SERVER, 1, GATE_CURVE },
     /* If nobody could answer who may come in, nobody may. */
-    { ZMQ_ZAP_ENFORCE_DOMAIN, 1, GATE_CURVE },
+    { ZMQ_ZAP_ENFORCE_DOMAIN, 1, GATE_CURVE | GATE_IPC },
 };
 
 struct gate {
@@ -88,7 +93,8 @@ struct gate {
 
 struct door {
     void *context; /* owned */
-    struct zap *zap; /* owned; NULL: no keys */
+    struct zap *zap; /* owned */
+    struct crowd *crowd; /* owned */
     struct keys *keys; /* borrowed; NULL: none */
     uid_t uid; /* whose processes come in at ipc */
     struct gate gates[DOOR_ADDRESSES_MAX];
@@ -148,6 +154,8 @@ configure(const struct door *door, const struct gate *gate)
     /* Others are shown out before they can say anything. */
     if (r == 0 && gate->kind == GATE_IPC)
         r = socket_set(gate->socket, ZMQ_IPC_FILTER_UID, &door->uid, sizeof door->uid);
+    if (r == 0 && gate->kind == GATE_IPC)
+        r = set_text(gate->socket, ZMQ_ZAP_DOMAIN, ZAP_DOMAIN_IPC);
     if (r == 0 && gate->kind != GATE_IPC && strchr(gate->address, '[') != NULL)
         r = socket_set_int(gate->socket, ZMQ_IPV6, 1);
     if (r == 0 && gate->kind == GATE_CURVE)
@@ -171,13 +179,50 @@ bind_ipc(struct gate *gate, struct error *err)
     return error_set(err, r, "listening at %s: %s", gate->address, zmq_strerror(-r));
 }
 
+/* ZeroMQ tells as soon as it listens: a number of 16 bits, and the fd as one of 32. */
 static int
-bind_tcp(struct gate *gate, struct error *err)
+receive_listening(void *monitor)
+{
+    char event[sizeof(uint16_t) + sizeof(int32_t)];
+    int32_t fd;
+
+    if (zmq_recv(monitor, event, sizeof event, ZMQ_DONTWAIT) != (int)sizeof event)
+        return -EPROTO;
+    memcpy(&fd, event + sizeof(uint16_t), sizeof fd);
+    return fd;
+}
+
+/* Binds, and has the crowd looked after. */
+static int
+bind_watched(struct door *door, struct gate *gate, void *monitor, struct error *err)
+{
+    int fd, r;
+
+    if (zmq_socket_monitor(gate->socket, MONITOR, ZMQ_EVENT_LISTENING) < 0 ||
+        zmq_connect(monitor, MONITOR) != 0)
+        return error_errno(err, "watching a socket");
+    r = zmq_bind(gate->socket, gate->address) == 0 ? 0 : fail_bind(err, gate->address);
+    fd = r == 0 ? receive_listening(monitor) : -1;
+    zmq_socket_monitor(gate->socket, NULL, 0);
+    if (r != 0)
+        return r;
+    r = fd < 0 ? fd : crowd_add(door->crowd, fd);
+    return r < 0 ? error_set(err, r, "watching %s: %s", gate->address, strerror(-r)) : 0;
+}
+
+static int
+bind_tcp(struct door *door, struct gate *gate, struct error *err)
 {
     size_t length = sizeof gate->address;
+    void *monitor = zmq_socket(door->context, ZMQ_PAIR);
+    int r;
 
-    if (zmq_bind(gate->socket, gate->address) != 0)
-        return fail_bind(err, gate->address);
+    if (monitor == NULL)
+        return error_errno(err, "zmq_socket");
+    r = bind_watched(door, gate, monitor, err);
+    zmq_close(monitor);
+    if (r != 0)
+        return r;
     /* With the port that was chosen. */
     if (zmq_getsockopt(gate->socket, ZMQ_LAST_ENDPOINT, gate->address, &length) != 0)
         return error_errno(err, "the address of a socket");
@@ -237,7 +282,7 @@ open_gate(struct door *door, struct loop *loop, const struct door_options *wante
     if (r < 0)
         return error_set(err, r, "configuring the socket of %s: %s", address,
                          zmq_strerror(-r));
-    r = gate->kind == GATE_IPC ? bind_ipc(gate, err) : bind_tcp(gate, err);
+    r = gate->kind == GATE_IPC ? bind_ipc(gate, err) : bind_tcp(door, gate, err);
     return r != 0 ? r : socket_watch(&gate->source, gate->socket, loop, on_edge, gate);
 }
 
@@ -246,7 +291,7 @@ door_create(struct door **ret, struct loop *loop, const struct door_options *wan
             struct error *err)
 {
     CLEANUP(door_destroyp) struct door *door = calloc(1, sizeof *door);
-    int r = 0;
+    int r;
 
     if (door == NULL)
         return -ENOMEM;
@@ -264,7 +309,8 @@ door_create(struct door **ret, struct loop *loop, const struct door_options *wan
     door->context = zmq_ctx_new();
     if (door->context == NULL)
         return error_errno(err, "zmq_ctx_new");
-    if (door->keys != NULL)
+    r = crowd_create(&door->crowd, loop);
+    if (r == 0)
         r = zap_create(&door->zap, door->context, loop, door->keys, err);
     for (size_t i = 0; r == 0 && i < wanted->address_count; i++)
         r = open_gate(door, loop, wanted, wanted->addresses[i], err);
@@ -291,6 +337,7 @@ door_destroy(struct door *door)
     socket_forget(&door->message);
     for (size_t i = 0; i < door->gate_count; i++)
         close_gate(&door->gates[i]);
+    crowd_destroy(door->crowd);
     zap_destroy(door->zap);
     if (door->context != NULL)
         zmq_ctx_term(door->context);
@@ -313,7 +360,13 @@ door_address(const struct door *door, size_t index)
 uint64_t
 door_refused(const struct door *door)
 {
-    return door->zap != NULL ? zap_refused(door->zap) : 0;
+    return zap_refused(door->zap);
+}
+
+bool
+door_is_crowded(const struct door *door)
+{
+    return crowd_is_shut(door->crowd);
 }
 
 /* One that a client chose is long enough that nobody guesses it. ZeroMQ's own are a zero
@@ -327,38 +380,15 @@ is_identity(struct slice identity)
            identity.length <= WIRE_IDENTITY_BYTES_MAX;
 }
 
-/* The number behind the third colon from the end. */
-static bool
-read_peer_uid(const char *peer, uid_t *ret)
-{
-    const char *colon = peer + strlen(peer);
-    unsigned long uid;
-    char *end;
-
-    for (int fields = 0; fields < 3; fields++) {
-        while (colon > peer && colon[-1] >= '0' && colon[-1] <= '9')
-            colon--;
-        if (colon == peer || colon[-1] != ':' || colon[0] == ':' || colon[0] == '\0')
-            return false;
-        colon--;
-    }
-    errno = 0;
-    uid = strtoul(colon + 1, &end, 10);
-    if (errno != 0 || *end != ':' || uid > (uid_t)-1)
-        return false;
-    *ret = (uid_t)uid;
-    return true;
-}
-
 static bool
 name_user(struct door *door, zmq_msg_t *part)
 {
     const char *peer = zmq_msg_gets(part, "Peer-Address");
-    uid_t uid;
+    struct ipc_peer who;
 
-    if (peer == NULL || !read_peer_uid(peer, &uid) || uid != door->uid)
+    if (peer == NULL || !ipc_read_peer(&who, slice_text(peer)) || who.uid != door->uid)
         return false;
-    snprintf(door->owner, sizeof door->owner, "uid:%u", (unsigned)uid);
+    snprintf(door->owner, sizeof door->owner, "uid:%u", (unsigned)who.uid);
     return true;
 }
 
@@ -380,14 +410,19 @@ name_key(struct door *door, zmq_msg_t *part)
     return true;
 }
 
+/* Where the message has been looked for before it is received, as a send to a client that
+ * has gone does, ZeroMQ 4.3.4 says of the identity no more whose it is; of the frames
+ * behind it, it does. */
 static bool
 name_owner(struct door *door, enum gate_kind kind)
 {
+    zmq_msg_t *part = &door->parts[door->message.count > 1 ? 1 : 0];
+
     switch (kind) {
     case GATE_IPC:
-        return name_user(door, &door->parts[0]);
+        return name_user(door, part);
     case GATE_CURVE:
-        return name_key(door, &door->parts[0]);
+        return name_key(door, part);
     case GATE_OPEN:
         memcpy(door->owner, OWNER_ANYONE, sizeof OWNER_ANYONE);
         return true;

@@ -63,6 +63,9 @@ const char *door_address(const struct door *door, size_t index);
 /* How many connections were refused for their keys. */
 uint64_t door_refused(const struct door *door);
 
+/* Nobody new comes in over tcp: this process is short of file descriptors (crowd.h). */
+bool door_is_crowded(const struct door *door);
+
 /* One message. Plain data, borrowed until the next door_receive. */
 struct door_message {
     const struct slice *frames; /* the first is the client's identity */

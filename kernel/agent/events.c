@@ -152,7 +152,7 @@ events_after(const struct events *events, uint64_t after)
 {
     uint64_t first = events->next_seq - events->count;
 
-    if (after + 1 >= events->next_seq)
+    if (after >= events->next_seq - 1)
         return NULL;
     return at(events, after + 1 <= first ? 0 : (size_t)(after + 1 - first));
 }
@@ -170,7 +170,7 @@ events_missed(const struct events *events, uint64_t after)
 {
     uint64_t first = events->next_seq - events->count;
 
-    return after + 1 < first ? first - after - 1 : 0;
+    return after < first - 1 ? first - 1 - after : 0;
 }
 
 size_t

@@ -51,8 +51,7 @@ find_context(struct agent *agent, struct call *call, struct refusal *no)
         return use_default(agent, call, no);
     if (json_object_get(call->message->content, "language") == NULL)
         return 0;
-    return refusal_set(no, REFUSAL_INVALID_ARGUMENT,
-                       "\"context\" and \"language\" exclude each other");
+    return fields_refuse(no, "language", "is not for a request that names a context");
 }
 
 static int
@@ -271,10 +270,10 @@ request_input_reply(struct agent *agent, struct call *call, struct refusal *no)
     int r;
 
     (void)agent;
+    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     if (!run->input_open || run->context == NULL ||
         json_member(call->message->wire.content, "value", &value) != 0)
         return refusal_set(no, REFUSAL_NOT_WAITING, "nothing waits for input");
-    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     r = buffer_append_text(&content, "{\"value\":");
     if (r == 0)
         r = buffer_append(&content, value.data, value.length);

@@ -6,8 +6,8 @@
 
 #include "kernel/agent/refusal.h"
 
-static int
-no_field(struct refusal *no, const char *name, const char *what)
+int
+fields_refuse(struct refusal *no, const char *name, const char *what)
 {
     refusal_set(no, REFUSAL_INVALID_ARGUMENT, "\"%.64s\" %s", name, what);
     return refusal_detail(no, "field", json_string(name));
@@ -19,9 +19,9 @@ check_text(const struct field *field, const json_t *value, struct refusal *no)
     size_t length = json_string_length(value);
 
     if (!json_is_string(value))
-        return no_field(no, field->name, "must be a string");
+        return fields_refuse(no, field->name, "must be a string");
     if (field->kind == FIELD_NAME && strlen(json_string_value(value)) != length)
-        return no_field(no, field->name, "must not have a NUL character");
+        return fields_refuse(no, field->name, "must not have a NUL character");
     if (length >= (size_t)field->min && length <= (size_t)field->max)
         return 0;
     refusal_set(no, REFUSAL_INVALID_ARGUMENT,
@@ -34,13 +34,16 @@ static int
 check_number(const struct field *field, const json_t *value, struct refusal *no)
 {
     double number = json_number_value(value);
+    json_int_t integer = json_integer_value(value);
 
     if (!json_is_number(value) ||
         (field->kind == FIELD_INTEGER && !json_is_integer(value)))
-        return no_field(no, field->name,
-                        field->kind == FIELD_INTEGER ? "must be an integer"
-                                                     : "must be a number");
-    if (number >= (double)field->min && number <= (double)field->max)
+        return fields_refuse(no, field->name,
+                             field->kind == FIELD_INTEGER ? "must be an integer"
+                                                          : "must be a number");
+    if (json_is_integer(value)
+            ? integer >= field->min && integer <= field->max /* all digits */
+            : number >= (double)field->min && number <= (double)field->max)
         return 0;
     refusal_set(no, REFUSAL_INVALID_ARGUMENT,
                 "\"%s\" must be from %" PRId64 " to %" PRId64, field->name, field->min,
@@ -81,16 +84,17 @@ check_strings(const struct field *field, json_t *value, struct refusal *no)
     json_t *item;
 
     if (!json_is_object(value))
-        return no_field(no, field->name, "must be an object of strings");
+        return fields_refuse(no, field->name, "must be an object of strings");
     if (json_object_size(value) > (size_t)field->max)
-        return no_field(no, field->name, "has too many members");
+        return fields_refuse(no, field->name, "has too many members");
     json_object_foreach(value, name, item)
     {
         if (!json_is_string(item) || json_string_length(item) > FIELDS_STRING_BYTES_MAX ||
             strlen(name) > FIELDS_STRING_BYTES_MAX ||
             strlen(json_string_value(item)) != json_string_length(item))
-            return no_field(no, field->name,
-                            "must have strings alone, of up to 64 KiB and without NUL");
+            return fields_refuse(
+                no, field->name,
+                "must have strings alone, of up to 64 KiB and without NUL");
     }
     return 0;
 }
@@ -105,7 +109,7 @@ check_field(const struct field *field, json_t *value, struct refusal *no)
     case FIELD_BOOL:
         return json_is_boolean(value)
                    ? 0
-                   : no_field(no, field->name, "must be true or false");
+                   : fields_refuse(no, field->name, "must be true or false");
     case FIELD_INTEGER:
     case FIELD_NUMBER:
         return check_number(field, value, no);
@@ -114,11 +118,13 @@ check_field(const struct field *field, json_t *value, struct refusal *no)
     case FIELD_STRINGS:
         return check_strings(field, value, no);
     case FIELD_OBJECT:
-        return json_is_object(value) ? 0 : no_field(no, field->name, "must be an object");
+        return json_is_object(value)
+                   ? 0
+                   : fields_refuse(no, field->name, "must be an object");
     case FIELD_HANDLE:
         return json_is_object(value) || json_is_string(value)
                    ? 0
-                   : no_field(no, field->name, "must be a string or an object");
+                   : fields_refuse(no, field->name, "must be a string or an object");
     }
     return 0;
 }
@@ -146,7 +152,7 @@ fields_check(const struct field *fields, json_t *content, struct refusal *no)
         int r;
 
         if (field == NULL)
-            return no_field(no, name, "is not a member of this request");
+            return fields_refuse(no, name, "is not a member of this request");
         if (json_is_null(value)) {
             json_object_del(content, name);
             continue;
@@ -157,7 +163,7 @@ fields_check(const struct field *fields, json_t *content, struct refusal *no)
     }
     for (; fields->name != NULL; fields++) {
         if (fields->required && json_object_get(content, fields->name) == NULL)
-            return no_field(no, fields->name, "is missing");
+            return fields_refuse(no, fields->name, "is missing");
     }
     return 0;
 }

@@ -39,6 +39,9 @@ struct field {
 /* null counts as absent, and is gone from CONTENT afterwards. 0 or AGENT_E_REFUSED. */
 int fields_check(const struct field *fields, json_t *content, struct refusal *no);
 
+/* Refuses the member NAME, of which WHAT is said. Returns AGENT_E_REFUSED. */
+int fields_refuse(struct refusal *no, const char *name, const char *what);
+
 /* Of a CONTENT that was checked. */
 bool fields_flag(const json_t *content, const char *name, bool fallback);
 const char *fields_text(const json_t *content, const char *name, const char *fallback);

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -146,4 +146,36 @@ ipc_file_remove(struct ipc_file *file)
         st.st_dev == file->device && st.st_ino == file->inode)
         unlink(file->path);
     file->path[0] = '\0';
+}
+
+/* The number at the end of ADDRESS, behind a colon, and what is before that. */
+static bool
+take_number(struct slice *address, uint32_t *ret)
+{
+    uint64_t number = 0, unit = 1;
+    size_t at = address->length;
+
+    while (at > 0 && address->data[at - 1] >= '0' && address->data[at - 1] <= '9') {
+        number += unit * (uint64_t)(address->data[--at] - '0');
+        unit *= 10;
+        if (number > UINT32_MAX || unit > UINT64_C(10000000000))
+            return false;
+    }
+    if (unit == 1 || at == 0 || address->data[at - 1] != ':')
+        return false;
+    address->length = at - 1;
+    *ret = (uint32_t)number;
+    return true;
+}
+
+bool
+ipc_read_peer(struct ipc_peer *ret, struct slice address)
+{
+    uint32_t uid, gid, pid;
+
+    if (!take_number(&address, &pid) || pid > INT32_MAX || !take_number(&address, &gid) ||
+        !take_number(&address, &uid))
+        return false;
+    *ret = (struct ipc_peer){ .uid = uid, .pid = (pid_t)pid };
+    return true;
 }

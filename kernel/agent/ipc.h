@@ -8,8 +8,11 @@
 #ifndef KERNEL_AGENT_IPC_H
 #define KERNEL_AGENT_IPC_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
+
+#include "protocol/buffer.h"
 
 #define IPC_PATH_BYTES sizeof(((struct sockaddr_un *)NULL)->sun_path)
 
@@ -30,6 +33,15 @@ struct ipc_file {
  * *ret_fd, and ipc_file_remove is due. IPC_E_BIND, < 0. */
 int ipc_listen(int *ret_fd, struct ipc_file *ret_file, const char *path, int backlog,
                struct error *err);
+
+/* Who has connected. Plain data. */
+struct ipc_peer {
+    uid_t uid;
+    pid_t pid; /* it may have ended since; 0: not to be seen from here */
+};
+
+/* Reads ZeroMQ's address of a peer, which ends in ":UID:GID:PID". False: it does not. */
+bool ipc_read_peer(struct ipc_peer *ret, struct slice address);
 
 /* Unless somebody else has taken its place. Harmless when repeated. */
 void ipc_file_remove(struct ipc_file *file);

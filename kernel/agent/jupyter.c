@@ -149,11 +149,11 @@ make_connection(struct jupyter *jupyter, const struct jupyter_options *options,
     uint8_t chance[SOCKET_BYTES];
     int r;
 
+    buffer_init(&text, CONNECTION_BYTES_MAX);
     randombytes_buf(chance, sizeof chance);
     text_hex(name, chance, sizeof chance);
     if (file_join(socket, folder, name, err) != 0)
         return JUPYTER_E_FAILED;
-    buffer_init(&text, CONNECTION_BYTES_MAX);
     r = describe(options, socket, &text);
     if (r > 0)
         r = error_set(err, JUPYTER_E_FAILED, "the names of context and folder are long");

@@ -8,10 +8,8 @@
  *
  * The host hands on each event of the context, and has its own runs adopted:
  *
- *     context_submit(ctx, &wish, &number, err);
- *     jupyter_adopt(jupyter, number, &adoption);
- *     ...
- *     on_started: jupyter_find_run() if NUMBER is not its own; then
+ *     on_started: jupyter_adopt(jupyter, number, &adoption) if NUMBER is its own, else
+ *                 jupyter_find_run(); then
  *                 jupyter_observer.on_started(number, execution_count, jupyter)
  */
 #ifndef KERNEL_AGENT_JUPYTER_H
@@ -55,10 +53,10 @@ struct jupyter_options {
 int jupyter_open(struct jupyter **ret, const struct jupyter_options *options,
                  struct error *err);
 
-/* Removes file and sockets. The context stays, with the cells of clients that it has
- * already: one that waits for input is interrupted, as nobody can answer any more, and so
- * should the host interrupt each that asks later. Blocks for KERNEL_GUEST_LINGER_MS at
- * most. Not from a function of the host. NULL is allowed. */
+/* Removes file and sockets. The context stays. Requests of clients that wait in it never
+ * run; a cell that runs goes on, but one that waits for input is interrupted, as nobody
+ * can answer any more, and so should the host interrupt one that asks later. Blocks for
+ * KERNEL_GUEST_LINGER_MS at most. Not from a function of the host. NULL is allowed. */
 void jupyter_close(struct jupyter *jupyter);
 
 /* As kernel_read, kernel_may_wait, kernel_adopt, kernel_find_run. */

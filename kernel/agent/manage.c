@@ -111,6 +111,7 @@ take_limits(const struct agent *agent, const json_t *content, struct context_wis
     const char *high = NULL;
 
     wish->limits = agent->bounds->defaults;
+    wish->has_limits = limits != NULL;
     if (limits == NULL || bounds_take_limits(&wish->limits, limits,
                                              &agent->bounds->ceilings, &high, &err) == 0)
         return 0;
@@ -132,12 +133,9 @@ take_idle_timeout(const struct agent *agent, const json_t *content,
     double most = (double)agent->bounds->idle_timeout_max_s;
 
     if (most > 0 && (seconds == 0 || seconds > most)) {
-        if (value != NULL) {
-            refusal_set(no, REFUSAL_LIMIT_TOO_HIGH,
-                        "\"idle_timeout_s\" may be at most %.0f", most);
-            return refusal_detail(no, "ceiling", json_real(most));
-        }
-        seconds = most;
+        refusal_set(no, REFUSAL_LIMIT_TOO_HIGH, "\"idle_timeout_s\" may be at most %.0f",
+                    most);
+        return refusal_detail(no, "ceiling", json_real(most));
     }
     wish->idle_timeout_us = (uint64_t)(seconds * 1e6);
     return 0;
@@ -195,6 +193,8 @@ request_create_context(struct agent *agent, struct call *call, struct refusal *n
         if (r > 0)
             agent_context_delete(call->context);
     }
+    if (r == 0 && context_state(call->context->context) == CONTEXT_IDLE) /* a spare */
+        return reply_context(agent, call, "created", json_true());
     return r != 0 ? r : pending_add(call->context, call, PENDING_CREATE, &pending);
 }
 
@@ -253,6 +253,9 @@ request_delete_context(struct agent *agent, struct call *call, struct refusal *n
     int r = agent_context_delete(call->context);
 
     (void)no;
+    call->context = NULL;
+    if (r == 0)
+        r = agent_contexts_reap(agent); /* no callback of a context is under way */
     return r < 0 ? r : call_reply_tree(agent, call, content);
 }
 
@@ -261,20 +264,13 @@ request_restart_context(struct agent *agent, struct call *call, struct refusal *
 {
     struct agent_context *context = call->context;
     struct pending *pending;
-    struct refusal aborted = { .details = NULL };
-    int r = 0;
+    int r = pending_add(context, call, PENDING_RESTART, &pending);
 
     (void)agent, (void)no;
-    refusal_set(&aborted, REFUSAL_ABORTED, "the interpreter was replaced");
-    while (r == 0 && context->queue != NULL && context->queue->next != NULL)
-        r = run_cancel(context->queue->next, &aborted, false);
-    if (r == 0)
-        r = pending_add(context, call, PENDING_RESTART, &pending);
     if (r != 0)
         return r;
-    pending->epoch = context_epoch(context->context) + 1;
-    agent_context_touch(context);
-    return context_restart(context->context);
+    pending->epoch = context_next_epoch(context->context);
+    return agent_context_restart(context);
 }
 
 int

@@ -42,8 +42,11 @@ note_foreign(struct agent_context *context, uint64_t number, uint32_t count)
     run->foreign = true;
     run->number = number;
     run->silent = theirs.silent || theirs.code.length == 0;
+    run->store_history = theirs.stored;
     context->foreign = run;
-    r = buffer_append_text(&run->content, "{\"code\":");
+    r = buffer_append(&run->header, theirs.header.data, theirs.header.length);
+    if (r == 0)
+        r = buffer_append_text(&run->content, "{\"code\":");
     if (r == 0)
         r = buffer_append(&run->content, theirs.code.data, theirs.code.length);
     if (r == 0)
@@ -59,10 +62,11 @@ on_started(uint64_t number, uint32_t execution_count, void *arg)
     int r = 0;
 
     agent_context_touch(context);
-    if (run != NULL && run->number == number)
+    if (run != NULL && run->number == number) {
         r = run_started(run, execution_count);
-    else
-        r = note_foreign(context, number, execution_count);
+        return r < 0 ? r : run_show(run);
+    }
+    r = note_foreign(context, number, execution_count);
     if (r == 0 && context->jupyter != NULL)
         r = jupyter_observer.on_started(number, execution_count, context->jupyter);
     return r;
@@ -80,6 +84,20 @@ on_stream(uint64_t number, bool is_stderr, struct slice text, void *arg)
     return r;
 }
 
+/* A cell asks the person who ran it, who has closed the kernel since then. */
+static bool
+asks_nobody(const struct agent_context *context, const struct frame *frame)
+{
+    const struct run *own = context->queue;
+    struct kernel_run theirs;
+
+    if (frame->type != FRAME_INPUT_REQUEST ||
+        (own != NULL && own->state == RUN_RUNNING && own->number == frame->number))
+        return false;
+    return context->jupyter == NULL || jupyter_has_ended(context->jupyter) ||
+           !jupyter_find_run(context->jupyter, frame->number, &theirs);
+}
+
 static int
 on_frame(const struct frame *frame, void *arg)
 {
@@ -92,6 +110,8 @@ on_frame(const struct frame *frame, void *arg)
 
     if (r == 0 && context->jupyter != NULL)
         r = jupyter_observer.on_frame(frame, context->jupyter);
+    if (r == 0 && asks_nobody(context, frame))
+        r = context_interrupt(context->context, false);
     return r;
 }
 
@@ -113,7 +133,7 @@ end_first(struct agent_context *context, const struct context_outcome *outcome)
     struct run *run = context->queue;
     bool failed = outcome->end != CONTEXT_END_REPLY ||
                   (outcome->reply->flags & FRAME_FLAG_ERROR) != 0;
-    bool aborts = outcome->end == CONTEXT_END_LOST || (failed && run->stop_on_error);
+    bool aborts = failed && run->stop_on_error;
     struct refusal no = { .details = NULL };
     int r;
 
@@ -138,9 +158,7 @@ end_first(struct agent_context *context, const struct context_outcome *outcome)
         agent_context_pressure(context);
     }
     refusal_set(&no, REFUSAL_ABORTED, "the execution %s before it failed", run->id);
-    while (r == 0 && aborts && context->queue != NULL)
-        r = run_cancel(context->queue, &no, false);
-    return r;
+    return r == 0 && aborts ? runs_refuse(context, &no) : r;
 }
 
 static int
@@ -229,6 +247,18 @@ answer_waiting(struct agent_context *context, const struct context_reason *reaso
     return r;
 }
 
+/* What waited was meant for the variables that are gone, whoever has lost them. */
+static int
+lose_waiting(struct agent_context *context, uint64_t lost_epoch)
+{
+    struct refusal no = { .details = NULL };
+
+    if (context->replaced == lost_epoch)
+        return 0;
+    refusal_set(&no, REFUSAL_ABORTED, "the interpreter was replaced before it ran");
+    return runs_refuse(context, &no);
+}
+
 static int
 on_state(enum context_state state, uint64_t epoch, const struct context_reason *reason,
          void *arg)
@@ -236,6 +266,10 @@ on_state(enum context_state state, uint64_t epoch, const struct context_reason *
     struct agent_context *context = arg;
     int r = 0;
 
+    if (reason != NULL && reason->state_lost)
+        r = lose_waiting(context, state == CONTEXT_DEAD ? epoch : epoch - 1);
+    if (r < 0)
+        return r;
     if (state == CONTEXT_IDLE)
         r = answer_waiting(context, NULL);
     else if (state == CONTEXT_DEAD && reason != NULL)

@@ -90,9 +90,11 @@ append_usage(struct buffer *ret, const struct run *run,
                                  (double)outcome->usage.wall_us / 1000,
                                  (double)(started - run->created_us) / 1000);
 
-    if (r == 0 && use.cpu_us != 0 && use.cpu_us >= run->cpu_us)
-        r = buffer_append_format(ret, ",\"cpu_ms\":%.3f",
-                                 (double)(use.cpu_us - run->cpu_us) / 1000);
+    /* Ticks of processes that have ended can make it a little less than before. */
+    if (r == 0 && use.cpu_us != 0)
+        r = buffer_append_format(
+            ret, ",\"cpu_ms\":%.3f",
+            use.cpu_us > run->cpu_us ? (double)(use.cpu_us - run->cpu_us) / 1000 : 0.0);
     else if (r == 0)
         r = buffer_append_text(ret, ",\"cpu_ms\":null");
     if (use.memory_peak_bytes == 0)

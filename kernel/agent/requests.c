@@ -211,8 +211,7 @@ check_epoch(const struct agent_context *context, const json_t *epoch, struct ref
     if (epoch == NULL)
         return 0;
     if (!json_is_integer(epoch))
-        return refusal_set(no, REFUSAL_INVALID_ARGUMENT,
-                           "\"context.epoch\" must be an integer");
+        return fields_refuse(no, "context", "must have an integer as its epoch");
     if (json_integer_value(epoch) == now)
         return 0;
     refusal_set(no, REFUSAL_STALE_CONTEXT,
@@ -231,11 +230,10 @@ find_context(struct call *call, struct refusal *no)
 
     if (handle == NULL)
         return call->row->need == NEEDS_CONTEXT
-                   ? refusal_set(no, REFUSAL_INVALID_ARGUMENT, "\"context\" is missing")
+                   ? fields_refuse(no, "context", "is missing")
                    : 0;
     if (!json_is_string(id))
-        return refusal_set(no, REFUSAL_INVALID_ARGUMENT,
-                           "\"context.id\" must be a string");
+        return fields_refuse(no, "context", "must have a string as its id");
     call->context = owner_find_context(call->owner, json_string_value(id));
     if (call->context == NULL)
         return refusal_set(no, REFUSAL_CONTEXT_NOT_FOUND,
@@ -254,7 +252,7 @@ find_run(struct call *call, struct refusal *no)
     if (call->row->need != NEEDS_RUN)
         return 0;
     if (id == NULL)
-        return refusal_set(no, REFUSAL_INVALID_ARGUMENT, "\"execution\" is missing");
+        return fields_refuse(no, "execution", "is missing");
     call->run = owner_find_run(call->owner, id);
     if (call->run == NULL)
         return refusal_set(no, REFUSAL_EXECUTION_NOT_FOUND,
@@ -324,9 +322,9 @@ answer_refusal(struct agent *agent, const struct call *call, const struct refusa
     CLEANUP(buffer_fini) struct buffer content;
     int r;
 
+    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     if (call->row != NULL && call->row->reply == NULL)
         return 0;
-    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
     r = refusal_append(no, &content);
     if (r != 0)
         return r < 0 ? r : -EMSGSIZE;

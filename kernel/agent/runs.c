@@ -108,17 +108,21 @@ runs_forget(struct agent *agent, struct owner *owner)
     } while (last != NULL);
 }
 
+/* Of people's cells those count that have their turn before it. */
 size_t
 run_position(const struct run *run)
 {
-    size_t position = 0;
+    size_t position = 0, theirs;
 
-    if (run->context == NULL)
+    if (run->context == NULL || run->foreign)
         return 0;
     for (const struct run *at = run->context->queue; at != NULL && at != run;
          at = at->next)
         position++;
-    return position;
+    theirs = context_waiting_runs(run->context->context, KERNEL_GROUP);
+    if (theirs > position)
+        theirs = position;
+    return position + theirs + (run->context->foreign != NULL);
 }
 
 static void
@@ -165,15 +169,7 @@ run_submit_next(struct agent_context *context)
         r = run_refuse(run, &no);
         return r < 0 ? r : run_submit_next(context);
     }
-    if (context->jupyter != NULL) {
-        struct kernel_adoption adoption = { .header = buffer_slice(&run->header),
-                                            .silent = run->silent,
-                                            .store_history = run->store_history };
-
-        (void)json_member(buffer_slice(&run->content), "code", &adoption.code);
-        r = jupyter_adopt(context->jupyter, run->number, &adoption);
-    }
-    return r;
+    return 0;
 }
 
 static bool
@@ -250,9 +246,9 @@ tell(struct run *run, const char *type, struct slice content, const struct frame
     struct event_parts parts = { .type = type, .content = content };
     int r;
 
+    buffer_init(&metadata, AGENT_REPLY_BYTES_MAX);
     if (run->context == NULL)
         return 0;
-    buffer_init(&metadata, AGENT_REPLY_BYTES_MAX);
     r = append_metadata(&metadata, run,
                         frame != NULL ? frame->metadata : (struct slice){ 0 }, reason);
     if (r != 0)
@@ -316,9 +312,24 @@ run_started(struct run *run, uint32_t count)
     r = tell_status(run, "busy");
     if (r == 0 && !run->silent)
         r = tell_input(run, count);
-    buffer_fini(&run->content); /* the context has its own copy */
-    buffer_init(&run->content, AGENT_REPLY_BYTES_MAX);
     return r;
+}
+
+/* Its content was kept for this. */
+int
+run_show(struct run *run)
+{
+    struct jupyter *jupyter = run->context->jupyter;
+    struct kernel_adoption adoption = { .header = buffer_slice(&run->header),
+                                        .silent = run->silent,
+                                        .store_history = run->store_history };
+    int r;
+
+    if (jupyter == NULL)
+        return 0;
+    (void)json_member(buffer_slice(&run->content), "code", &adoption.code);
+    r = jupyter_adopt(jupyter, run->number, &adoption);
+    return r < 0 ? r : jupyter_observer.on_started(run->number, run->count, jupyter);
 }
 
 int
@@ -373,6 +384,23 @@ end(struct run *run)
     owner->ended_bytes += kept_bytes(run);
 }
 
+/* All of it in its place, or none. */
+static int
+make_outcome(struct run *run, const struct context_outcome *outcome)
+{
+    CLEANUP(refusal_fini) struct refusal no = { .details = NULL };
+    int r = outcome_append(&run->outcome, run, outcome);
+
+    if (r != BUFFER_E_FULL)
+        return r;
+    buffer_clear(&run->outcome, 0);
+    refusal_set(&no, REFUSAL_TOO_LARGE,
+                "it has run, but its outcome has more than %zu "
+                "bytes as JSON",
+                run->outcome.limit);
+    return refusal_append(&no, &run->outcome);
+}
+
 int
 run_done(struct run *run, const struct context_outcome *outcome)
 {
@@ -390,7 +418,7 @@ run_done(struct run *run, const struct context_outcome *outcome)
     }
     r = tell_status(run, "idle");
     if (r == 0)
-        r = outcome_append(&run->outcome, run, outcome);
+        r = make_outcome(run, outcome);
     if (r != 0)
         return r < 0 ? r : -EMSGSIZE;
     end(run);
@@ -400,12 +428,36 @@ run_done(struct run *run, const struct context_outcome *outcome)
 int
 run_cancel(struct run *run, const struct refusal *no, bool force)
 {
-    if (run->state == RUN_DONE || run->context == NULL)
+    struct agent_context *context = run->context;
+    int r;
+
+    if (run->state == RUN_DONE || context == NULL)
         return 0;
-    if (run->number != 0)
-        return context_interrupt(run->context->context, force);
+    if (run->state == RUN_RUNNING)
+        return context_interrupt(context->context, force);
+    if (run->number == 0) {
+        leave_queue(run);
+        return run_refuse(run, no);
+    }
+    if (!context_withdraw(context->context, run->number))
+        return 0; /* its end is just being told */
     leave_queue(run);
-    return run_refuse(run, no);
+    r = run_refuse(run, no);
+    return r < 0 ? r : run_submit_next(context);
+}
+
+/* The first one last, so that none is submitted meanwhile. */
+int
+runs_refuse(struct agent_context *context, const struct refusal *no)
+{
+    struct run *first = context->queue;
+    int r = 0;
+
+    while (r == 0 && first != NULL && first->next != NULL)
+        r = run_cancel(first->next, no, false);
+    if (r == 0 && first != NULL && first->state == RUN_QUEUED)
+        r = run_cancel(first, no, false);
+    return r;
 }
 
 int

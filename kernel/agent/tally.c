@@ -12,6 +12,7 @@
 struct result {
     struct slice data, metadata; /* owned, raw JSON */
     struct slice display_id; /* owned, raw JSON string; empty: none */
+    size_t wanted; /* bytes: more than it has when its last update had no room */
     bool is_main;
 };
 
@@ -120,8 +121,7 @@ size_of(const struct result *result)
 static bool
 has_room(const struct tally *tally, size_t bytes)
 {
-    return tally->count < TALLY_RESULTS_MAX && bytes <= tally->bytes_max &&
-           tally->kept <= tally->bytes_max - bytes;
+    return bytes <= tally->bytes_max && tally->kept <= tally->bytes_max - bytes;
 }
 
 static int
@@ -150,7 +150,9 @@ add_result(struct tally *tally, const struct frame *frame)
         r = read_bundle(frame->content, &result);
     if (r == 0)
         tally->total += size_of(&result);
-    if (r < 0 || !has_room(tally, size_of(&result))) {
+    result.wanted = size_of(&result);
+    if (r < 0 || tally->count == TALLY_RESULTS_MAX ||
+        !has_room(tally, size_of(&result))) {
         result_fini(&result);
         return r;
     }
@@ -166,6 +168,28 @@ is_display(const struct result *result, struct slice id)
            memcmp(result->display_id.data, id.data, id.length) == 0;
 }
 
+/* As FRAME has it, if there is room; else it stays as it was. */
+static int
+renew(struct tally *tally, struct result *result, const struct frame *frame)
+{
+    struct result next = { .is_main = result->is_main };
+    int r = read_bundle(frame->content, &next);
+    size_t before = size_of(result), after = size_of(&next);
+
+    if (r == 0) {
+        tally->total += after - result->wanted;
+        result->wanted = next.wanted = after;
+    }
+    if (r < 0 || (after > before && !has_room(tally, after - before))) {
+        result_fini(&next);
+        return r;
+    }
+    tally->kept += after - before;
+    result_fini(result);
+    *result = next;
+    return 0;
+}
+
 /* All displays with this id show the new data. */
 static int
 update(struct tally *tally, const struct frame *frame)
@@ -174,23 +198,8 @@ update(struct tally *tally, const struct frame *frame)
     int r = read_bundle(frame->content, &fresh);
 
     for (size_t i = 0; r == 0 && i < tally->count; i++) {
-        struct result *result = &tally->results[i];
-        struct result next = { .is_main = result->is_main };
-
-        if (!is_display(result, fresh.display_id) ||
-            !has_room(tally, size_of(&fresh) > size_of(result)
-                                 ? size_of(&fresh) - size_of(result)
-                                 : 0))
-            continue;
-        r = read_bundle(frame->content, &next);
-        if (r < 0) {
-            result_fini(&next);
-            break;
-        }
-        tally->kept += size_of(&next) - size_of(result);
-        tally->total += size_of(&next) - size_of(result);
-        result_fini(result);
-        *result = next;
+        if (is_display(&tally->results[i], fresh.display_id))
+            r = renew(tally, &tally->results[i], frame);
     }
     result_fini(&fresh);
     return r;

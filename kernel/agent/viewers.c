@@ -11,6 +11,8 @@
 #include "kernel/agent/events.h"
 #include "protocol/cleanup.h"
 
+#define MEMBER_BYTES 64 /* of what an outcome gets besides */
+
 int
 run_add_viewer(struct run *run, const struct call *call, bool streams, uint64_t after,
                bool attached)
@@ -89,10 +91,10 @@ tell_events(const struct run *run, struct viewer *viewer)
 
     while (r == 0 && viewer->streams &&
            (event = events_after(run->events, viewer->seq)) != NULL) {
-        viewer->missed += events_missed(run->events, viewer->seq);
         r = tell_event(run, viewer, event);
         if (r != 0)
             break;
+        viewer->missed += events_missed(run->events, viewer->seq);
         viewer->seq = event->seq;
         viewer->blocked_us = 0;
     }
@@ -112,7 +114,7 @@ reply(const struct run *run, const struct viewer *viewer)
     CLEANUP(buffer_fini) struct buffer content;
     int r;
 
-    buffer_init(&content, AGENT_REPLY_BYTES_MAX);
+    buffer_init(&content, AGENT_REPLY_BYTES_MAX + MEMBER_BYTES);
     if (!viewer->attached)
         return client_reply(
             run->agent, viewer->client,
@@ -143,15 +145,6 @@ slow_down(const struct run *run, bool slow)
     return agent_context_pressure(context);
 }
 
-static void
-try_again(struct agent *agent)
-{
-    if (agent->retry_armed)
-        return;
-    agent->retry_armed = true;
-    loop_timer_arm(agent->retry, AGENT_RETRY_US);
-}
-
 int
 run_pump(struct run *run)
 {
@@ -165,7 +158,7 @@ run_pump(struct run *run)
         if (r < 0)
             return r;
         if (r == DOOR_E_AGAIN) {
-            try_again(run->agent);
+            clients_try_again(run->agent);
             slow |= events_bytes_after(run->events, viewer->seq) > AGENT_LAG_BYTES;
         } else if (run->state == RUN_DONE) {
             r = reply(run, viewer);
@@ -176,8 +169,6 @@ run_pump(struct run *run)
         }
         at = &viewer->next;
     }
-    if (run->agent->letters > 0)
-        try_again(run->agent);
     return slow_down(run, slow && run->state == RUN_RUNNING);
 }
 

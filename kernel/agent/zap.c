@@ -8,6 +8,8 @@
 #include <zmq.h>
 
 #include "contexts/loop.h"
+#include "contexts/processes.h"
+#include "kernel/agent/ipc.h"
 #include "kernel/keys.h"
 #include "kernel/log.h"
 #include "kernel/socket.h"
@@ -35,7 +37,7 @@ enum {
 struct zap {
     void *socket; /* owned */
     struct loop *loop; /* borrowed */
-    struct keys *keys; /* borrowed */
+    struct keys *keys; /* borrowed; NULL: none */
     struct loop_source *source; /* owned */
     struct log_limit limit;
     uint64_t refused;
@@ -64,17 +66,14 @@ zap_refused(const struct zap *zap)
     return zap->refused;
 }
 
-/* NULL: it may come in under USER, else why not. */
+/* The three below: NULL, it may come in, else why not. */
 static const char *
-judge(struct zap *zap, char user[KEYS_TEXT_BYTES])
+judge_key(struct zap *zap, char user[KEYS_TEXT_BYTES])
 {
     const struct slice *frames = zap->frames;
 
-    if (zap->message.count != FRAMES || frames[FRAME_DELIMITER].length != 0 ||
-        !slice_equals_text(frames[FRAME_VERSION], "1.0") ||
-        !slice_equals_text(frames[FRAME_DOMAIN], ZAP_DOMAIN))
-        return "a request of another kind";
-    if (!slice_equals_text(frames[FRAME_MECHANISM], "CURVE") ||
+    if (zap->message.count != FRAMES || zap->keys == NULL ||
+        !slice_equals_text(frames[FRAME_MECHANISM], "CURVE") ||
         frames[FRAME_KEY].length != KEYS_BINARY_BYTES)
         return "it does not use CURVE";
     if (keys_name(zap->keys, frames[FRAME_KEY].data) == NULL)
@@ -82,6 +81,36 @@ judge(struct zap *zap, char user[KEYS_TEXT_BYTES])
     if (zmq_z85_encode(user, frames[FRAME_KEY].data, KEYS_BINARY_BYTES) == NULL)
         return "its key has no text";
     return NULL;
+}
+
+static const char *
+judge_process(const struct zap *zap)
+{
+    struct ipc_peer peer;
+
+    if (!slice_equals_text(zap->frames[FRAME_MECHANISM], "NULL"))
+        return "on ipc there are no keys";
+    if (!ipc_read_peer(&peer, zap->frames[FRAME_ADDRESS]))
+        return "it cannot be told who it is";
+    if (!processes_shares_users(peer.pid))
+        return "it runs in a sandbox or container with users of its own";
+    return NULL;
+}
+
+/* USER: the name under which it may come in. */
+static const char *
+judge(struct zap *zap, char user[KEYS_TEXT_BYTES])
+{
+    const struct slice *frames = zap->frames;
+
+    if (zap->message.count <= FRAME_MECHANISM || frames[FRAME_DELIMITER].length != 0 ||
+        !slice_equals_text(frames[FRAME_VERSION], "1.0"))
+        return "a request of another kind";
+    if (slice_equals_text(frames[FRAME_DOMAIN], ZAP_DOMAIN))
+        return judge_key(zap, user);
+    return slice_equals_text(frames[FRAME_DOMAIN], ZAP_DOMAIN_IPC)
+               ? judge_process(zap)
+               : "a request of another kind";
 }
 
 static void

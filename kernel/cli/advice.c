@@ -12,6 +12,12 @@
 static const struct row {
     const char *request, *command;
 } rows[] = {
+    { "see the request's members in the protocol", "\"--help\" tells what may be said" },
+    { "see the protocol's requests; the server may be older than the client",
+      "the server is older than this program: start it again" },
+    { "server_info_request lists the languages; ", "" },
+    { "say \"if_exists\": \"use\"", "give --use" },
+    { "say \"recursive\": true", "give --recursive" },
     { "list_contexts_request", "\"cellwall context list\"" },
     { "get_context_request", "\"cellwall context show\"" },
     { "create_context_request", "\"cellwall context create\"" },

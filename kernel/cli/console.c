@@ -10,6 +10,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -75,20 +76,68 @@ on_write(enum screen_stream stream, struct slice text, void *arg)
     return 0;
 }
 
+/* They come as events from now on, besides those that do already. */
+static int
+watch_signals(struct console *console, const int *wanted, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!watch_is_ignored(wanted[i]))
+            sigaddset(&console->watched, wanted[i]);
+    }
+    if (sigprocmask(SIG_BLOCK, &console->watched, NULL) < 0)
+        return -errno;
+    console->signals =
+        signalfd(console->signals, &console->watched, SFD_CLOEXEC | SFD_NONBLOCK);
+    return console->signals < 0 ? -errno : 0;
+}
+
 static int
 open_signals(struct console *console, struct error *err)
 {
     static const int wanted[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-    sigset_t set;
 
-    sigemptyset(&set);
-    for (size_t i = 0; i < N_ELEMENTS(wanted); i++)
-        sigaddset(&set, wanted[i]);
     signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return error_errno(err, "sigprocmask");
-    console->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return console->signals < 0 ? error_errno(err, "signalfd") : 0;
+    signal(SIGXFSZ, SIG_IGN); /* a file that is too large is told like a full disk */
+    sigemptyset(&console->watched);
+    if (watch_signals(console, wanted, N_ELEMENTS(wanted)) < 0)
+        return error_errno(err, "signalfd");
+    return 0;
+}
+
+int
+console_hold_stops(struct console *console)
+{
+    static const int wanted[] = { SIGTSTP };
+
+    return watch_signals(console, wanted, N_ELEMENTS(wanted));
+}
+
+bool
+console_is_in_front(void)
+{
+    pid_t group = tcgetpgrp(STDERR_FILENO);
+
+    return group < 0 || group == getpgrp();
+}
+
+/* Returns when somebody lets us go on. */
+static int
+be_stopped(struct console *console)
+{
+    bool silent = console->ask.silent;
+    sigset_t stop;
+    int r = screen_hide_status(&console->screen);
+
+    ask_end(&console->ask);
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTSTP);
+    raise(SIGTSTP);
+    sigprocmask(SIG_UNBLOCK, &stop, NULL); /* it stops us here */
+    sigprocmask(SIG_BLOCK, &stop, NULL);
+    if (silent)
+        ask_begin(&console->ask, true);
+    console_resize(console);
+    return r;
 }
 
 static bool
@@ -103,10 +152,11 @@ int
 console_init(struct console *console, int stop, struct error *err)
 {
     const char *term = getenv("TERM");
+    bool is_dumb = term == NULL || strcmp(term, "dumb") == 0;
     struct screen_options options = {
         .is_terminal = { isatty(STDOUT_FILENO) == 1, isatty(STDERR_FILENO) == 1 },
-        .can_move = term != NULL && strcmp(term, "dumb") != 0,
-        .colours = !is_set("NO_COLOR"),
+        .can_move = !is_dumb,
+        .colours = !is_dumb && !is_set("NO_COLOR"),
         .write = on_write,
         .arg = console,
     };
@@ -131,8 +181,11 @@ console_take_signal(struct console *console)
 {
     struct signalfd_siginfo info;
 
-    if (read(console->signals, &info, sizeof info) != sizeof info ||
-        console->on_signal == NULL)
+    if (read(console->signals, &info, sizeof info) != sizeof info)
+        return 0;
+    if (info.ssi_signo == SIGTSTP)
+        return be_stopped(console);
+    if (console->on_signal == NULL)
         return 0;
     return console->on_signal((int)info.ssi_signo, console->arg);
 }

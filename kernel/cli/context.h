@@ -20,6 +20,8 @@
     "      1    the server refused: no such context or file, ...\n"                      \
     "      2    wrong usage\n"                                                           \
     "      125  there is no server, or the interpreter could not be started\n"           \
+    "      130  interrupted\n"                                                           \
+    "      141  the reader of stdout has gone\n"                                         \
     "\n"                                                                                 \
     "ENVIRONMENT\n"                                                                      \
     "      CELLWALL_SERVER  as --server\n"                                               \

@@ -69,6 +69,7 @@ run_server(const struct embedded *embedded, const char *const *arguments, int sa
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     execv(self, (char *const *)arguments);
 }
 

@@ -162,18 +162,15 @@ write_all(int fd, struct slice data)
     return 0;
 }
 
-int
-pictures_save(struct pictures *pictures, const char *mime, const json_t *data,
-              char ret[PATH_MAX], struct error *err)
+static int
+save(struct pictures *pictures, const struct type *type, const json_t *data,
+     char ret[PATH_MAX], struct error *err)
 {
-    const struct type *type = find_type(mime);
     CLEANUP(buffer_fini) struct buffer bytes;
     CLEANUP(close_fdp) int fd = -1;
     int r;
 
     buffer_init(&bytes, PICTURES_BYTES_MAX);
-    if (type == NULL)
-        return PICTURES_E_INVALID;
     r = decode(type, data, &bytes);
     if (r != 0)
         return r < 0 ? r : PICTURES_E_INVALID;
@@ -194,6 +191,17 @@ pictures_save(struct pictures *pictures, const char *mime, const json_t *data,
     pictures->count++;
     pictures->bytes += bytes.length;
     return 0;
+}
+
+int
+pictures_save(struct pictures *pictures, const char *mime, const json_t *data,
+              char ret[PATH_MAX], struct error *err)
+{
+    const struct type *type = find_type(mime);
+    int r = type == NULL ? PICTURES_E_INVALID : save(pictures, type, data, ret, err);
+
+    pictures->failed += r == PICTURES_E_FAILED;
+    return r;
 }
 
 static int

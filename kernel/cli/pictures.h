@@ -33,6 +33,7 @@ struct pictures {
     const char *folder; /* borrowed; made when it is needed; "": the working directory */
     enum pictures_protocol protocol;
     unsigned count, next;
+    unsigned failed; /* could not be saved, and should have been */
     uint64_t bytes;
 };
 

@@ -128,7 +128,7 @@ on_tick(void *arg)
     char line[64];
 
     if (read(run->timer, &ticks, sizeof ticks) != sizeof ticks || run->asking ||
-        run->idle)
+        run->idle || !console_is_in_front())
         return 0;
     console_resize(run->console);
     snprintf(line, sizeof line, "%s %" PRId64 " s; ^C interrupts",
@@ -193,12 +193,12 @@ on_question(struct run *run, const json_t *content)
                                                                        : SCREEN_ERR;
     int r = 0;
 
+    run->asking = true; /* before the prompt: who sees it may type */
+    ask_begin(&run->console->ask, json_is_true(json_object_get(content, "password")));
     if (text.data != NULL && screen->options.is_terminal[stream])
         r = screen_print(screen, stream, text);
     if (r != 0)
         return r;
-    run->asking = true;
-    ask_begin(&run->console->ask, json_is_true(json_object_get(content, "password")));
     if (ask_has_line(&run->console->ask))
         return on_stdin(run);
     run->watches[WATCH_STDIN].fd = STDIN_FILENO;
@@ -494,6 +494,20 @@ show_outcome(struct run *run, const json_t *reply)
     return r;
 }
 
+/* Output that did not arrive is a failure, whatever the code says of itself. */
+static void
+tell_unsaved(struct run *run)
+{
+    char line[128];
+
+    snprintf(line, sizeof line,
+             "%u of its images could not be saved: see --image-dir and --json",
+             run->options->pictures->failed);
+    say(run, line);
+    if (run->stop_status == EXIT_STATUS_OK)
+        run->stop_status = EXIT_STATUS_FAILED;
+}
+
 static int
 execute(struct run *run, struct error *err)
 {
@@ -520,6 +534,8 @@ execute(struct run *run, struct error *err)
         (void)print_reply(run, content);
     if (r == 0 || r == CLIENT_E_REFUSED)
         run->stop_status = run_status(content);
+    if (r == 0 && run->options->pictures->failed > 0)
+        tell_unsaved(run);
     return r;
 }
 
@@ -591,6 +607,8 @@ run_code(struct client *client, struct console *console,
     struct error err = { 0 };
     int status, r = start_clock(&run, &err);
 
+    if (r == 0)
+        r = console_hold_stops(console);
     set_watches(&run);
     if (r == 0)
         r = render_create(&run.render, &console->screen, options->pictures,

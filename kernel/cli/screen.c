@@ -17,7 +17,7 @@ screen_init(struct screen *screen, const struct screen_options *options)
         screen->last[i] = '\n';
         screen->filters[i] = (struct printable){
             .terminal = options->is_terminal[i],
-            .colours = true,
+            .colours = options->can_move,
         };
     }
     buffer_init(&screen->text, MADE_BYTES_MAX);

@@ -69,7 +69,8 @@ source_read(const char *path, struct buffer *ret, struct error *err)
     if (r != 0)
         return r < 0 ? r : SOURCE_E_FAILED;
     if (ret->length > 0 && !text_is_utf8(ret->data, ret->length))
-        return error_set(err, SOURCE_E_FAILED, "%s is not UTF-8 text",
+        return error_set(err, SOURCE_E_FAILED,
+                         "%s is not UTF-8 text: code is saved as such",
                          is_stdin ? "stdin" : path);
     if (ret->length >= strlen(MARK) && memcmp(ret->data, MARK, strlen(MARK)) == 0)
         buffer_consume(ret, strlen(MARK));

@@ -11,6 +11,7 @@
 #include "kernel/cli/run.h"
 #include "kernel/cli/table.h"
 #include "kernel/command.h"
+#include "kernel/log.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/tree.h"
@@ -85,6 +86,27 @@ visit_init(struct visit *visit, const char *name, const char *server)
 }
 
 int
+visit_begin(struct visit *visit, const struct command *command, void *arguments,
+            const struct visit_arguments *common, char *const *argv, size_t least,
+            size_t most)
+{
+    int status = command_parse(command, arguments, argv, NULL);
+    size_t count = common->words.count;
+
+    if (status >= 0)
+        return status;
+    if (count < least || count > most) {
+        log_line("%s: %s; see: cellwall %s --help", command->name,
+                 count > most ? "too many arguments"
+                 : count == 0 ? "the name or id of a context is missing"
+                              : "an argument is missing",
+                 command->name);
+        return EXIT_STATUS_USAGE;
+    }
+    return visit_init(visit, command->name, common->server) == 0 ? -1 : visit_fini(visit);
+}
+
+int
 visit_fini(struct visit *visit)
 {
     client_destroy(visit->client);
@@ -98,7 +120,7 @@ visit_ask(struct visit *visit, const char *type, json_t *content, struct slice b
 {
     CLEANUP(tree_decrefp) json_t *owned = content;
     const struct client_request request = { .type = type,
-                                            .content = content,
+                                            .content = owned,
                                             .buffer = buffer };
     const struct client_watch watch = { visit->console.signals, on_signals_readable,
                                         visit };

@@ -9,6 +9,8 @@
 
 #include "kernel/cli/console.h"
 #include "kernel/client.h"
+#include "kernel/command.h"
+#include "kernel/options.h"
 
 struct table;
 
@@ -20,6 +22,19 @@ struct visit {
     struct client *client; /* owned */
     int status; /* to exit with */
 };
+
+/* What all of them are given. */
+struct visit_arguments {
+    const char *server;
+    struct option_list words; /* the first is a context */
+    bool json;
+};
+
+/* Reads ARGUMENTS, of which COMMON is a part, checks that there are LEAST to MOST words,
+ * and connects. -1: visit_fini is due; else the exit status. */
+int visit_begin(struct visit *visit, const struct command *command, void *arguments,
+                const struct visit_arguments *common, char *const *argv, size_t least,
+                size_t most);
 
 /* Connects; SERVER as for connect_server. NAME is borrowed. visit_fini is due in any
  * case. 0 or VISIT_E_FAILED. */

@@ -100,9 +100,9 @@ describe(const struct kernel_json *spec, int said)
             json_pack("{s:s}", "error", err.text[0] != '\0' ? err.text : strerror(-r));
     else if (mounts_find(&mounts, spec) == 0)
         answer = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*, s:o}", "logos", spec->folder,
-                           "executable", spec->program, "name", spec->name,
-                           "display_name", spec->display_name, "language", spec->language,
-                           "prefix", spec->prefix, "mounts", mounts);
+                           "executable", spec->path, "name", spec->name, "display_name",
+                           spec->display_name, "language", spec->language, "prefix",
+                           spec->prefix, "mounts", mounts);
     if (mounts != NULL && answer != NULL)
         add_info(answer, spec, buffer_slice(&kernel.info));
     kernel_fini(&kernel);

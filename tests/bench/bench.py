@@ -29,6 +29,7 @@ GROUPS = {
     "contexts": "contexts without ZeroMQ: create, destroy, memory, many at once",
     "breakdown": "what one execute and one create are made of",
     "layers": "what each step of the sandbox costs",
+    "agents": "run_code by the clients of the agent service, beside jupyter_client",
 }
 DESCRIPTION = """\
 NAME
@@ -47,13 +48,17 @@ DESCRIPTION
   printed, because times on a busy machine say little: run it on an idle one.
 
   The peers: ipykernel; xeus-python; bubblewrap with a Python that imports the same; a
-  plain fork of a warm Python. The echo kernel answers at once and runs nothing: it is
-  what the client and ZeroMQ cost by themselves, under every other kernel's figure.
+  plain fork of a warm Python; for agents, ipykernel driven by jupyter_client. The echo
+  kernel answers at once and runs nothing: it is what the client and ZeroMQ cost by
+  themselves, under every other kernel's figure.
   docs/benchmarks.md tells what each row is and how it is measured.
 
-  A full run takes about ten minutes, --quick about three; --quick is for a first look
+  A full run takes about fifteen minutes, --quick about four; --quick is for a first look
   and for trying changes, not for figures to be told to others.
 """
+BUSY = (
+    "the machine was busy with other things: the ratios say something, the times do not"
+)
 NOTES = """\
 FILES
   build/bench.json            the figures of the last run
@@ -85,7 +90,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds: about three minutes"
+        "--quick", action="store_true", help="few rounds: about four minutes"
     )
     parser.add_argument(
         "--groups",
@@ -166,7 +171,7 @@ def machine() -> dict[str, Any]:
 
 def measure(groups: list[str], quick: bool) -> dict[str, Any]:
     # What --help does not need, and may not be installed yet.
-    from tests.bench import breakdown, contexts, layers, output, starts, trips
+    from tests.bench import agents, breakdown, contexts, layers, output, starts, trips
     from tests.bench.kernels import Bench, prepare
     from tests.bench.results import Results
     from tests.bench.serve import serving
@@ -178,6 +183,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         "contexts": contexts.measure,
         "breakdown": breakdown.measure,
         "layers": layers.measure,
+        "agents": agents.measure,
     }
     results = Results()
     about = machine()
@@ -194,6 +200,8 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
                 print(f"bench: {name}", file=sys.stderr, flush=True)
                 functions[name](bench, results)
     about["load_after"] = round(os.getloadavg()[0], 2)
+    if about["load_before"] > (os.cpu_count() or 1):
+        results.remark(BUSY)
     about["seconds"] = round(time.monotonic() - began)
     about["quick"] = quick
     return {"machine": about, "rows": results.as_json(), "notes": results.notes}
@@ -208,7 +216,7 @@ def head(about: dict[str, Any]) -> str:
         f"{about['memory_gib']} GiB, {about['system']}, {about['user']} user; "
         f"load {about['load_before']} before, {about['load_after']} after\n"
         f"Python {about['python']}, {versions}\n"
-        "medians, in brackets p99 (or the maximum); Nx: how many times better the first "
+        "medians, in brackets p99 (or the worst); Nx: how many times better the first "
         "column is\n"
     )
 

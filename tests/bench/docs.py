@@ -17,7 +17,12 @@ from tests.bench.results import (
     ratio_text,
 )
 
-BEGIN = "<!-- written by scripts/bench --write-docs -->"
+# Rows are written where they belong; what was not measured stays as it was.
+AGENTS = "agent."  # beginning of a row's key
+MARKS = {
+    False: "<!-- written by scripts/bench --write-docs -->",
+    True: "<!-- rows of agents, written by scripts/bench --write-docs -->",
+}
 END = "<!-- end of what scripts/bench wrote -->"
 COLORS = {"cellwall": "#0b6e4f", "cellwall + serve": "#08a045", "echo": "#b0b0b0"}
 KERNELS = ("cellwall", "cellwall + serve", "ipykernel", "xeus-python")
@@ -37,9 +42,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> list[str]:
         lines[1] = "|---|" + "---:|" * len(columns)
     for row in rows:
         cells = [
-            cell(row["columns"][name]) + ratio_text(row, name)
-            if name in row["columns"]
-            else ""
+            cell(row, name) + ratio_text(row, name) if name in row["columns"] else ""
             for name in columns
         ]
         line = f"| {indented(label_of(row))} | " + " | ".join(cells) + " |"
@@ -55,11 +58,10 @@ def indented(label: str) -> str:
     return "&nbsp;" * (len(label) - len(text)) + text.replace("|", "\\|")
 
 
-def section(report: dict[str, Any]) -> str:
+def section(report: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     about = report["machine"]
     versions = ", ".join(f"{name} {text}" for name, text in about["versions"].items())
     lines = [
-        BEGIN,
         "",
         f"Measured {about['time'][:10]} at commit {about['commit']}"
         f"{' (--quick)' if about['quick'] else ''}, on {about['processors']} processors "
@@ -69,13 +71,14 @@ def section(report: dict[str, Any]) -> str:
         f"{about['python']}, {versions}.",
         "",
         "Medians; in brackets p99, or the maximum where there are fewer than 100 "
-        "samples. *N*x: how many times better the first column is.",
+        "samples (the minimum where more is better). *N*x: how many times better the "
+        "first column is.",
     ]
-    for group, rows in groups_of(report["rows"]).items():
-        lines += ["", f"### {group}", "", *markdown_table(rows)]
+    for group, group_rows in groups_of(rows).items():
+        lines += ["", f"### {group}", "", *markdown_table(group_rows)]
     if report["notes"]:
         lines += ["", *(f"* {note}" for note in report["notes"])]
-    return "\n".join([*lines, "", END])
+    return "\n".join([*lines, "", ""])
 
 
 def color(column: str, place: int) -> str:
@@ -206,12 +209,14 @@ def plot_round_trips(pyplot: Any, rows: dict[str, dict[str, Any]], path: Path) -
 
 
 def write(folder: Path, report: dict[str, Any]) -> None:
-    """Replaces the part of FOLDER/benchmarks.md between the marks, and the plots."""
+    """Replaces the parts of FOLDER/benchmarks.md between the marks, and the plots."""
     page = folder / "benchmarks.md"
-    text = page.read_text()
-    before, rest = text.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    page.write_text(before + section(report) + after)
+    for of_agents, mark in MARKS.items():
+        rows = [r for r in report["rows"] if r["key"].startswith(AGENTS) == of_agents]
+        if rows:
+            before, rest = page.read_text().split(mark, 1)
+            after = rest[rest.index(END) :]
+            page.write_text(f"{before}{mark}\n{section(report, rows)}{after}")
     plots = folder / "benchmarks"
     plots.mkdir(exist_ok=True)
     rows = {row["key"]: row for row in report["rows"]}

@@ -201,6 +201,55 @@ test_a_failure_aborts_its_own_group_alone(void **state)
     assert_int_equal(contexts_wait_done(c, next)->outcome.end, CONTEXT_END_REPLY);
 }
 
+/* Front ends that share an interpreter: neither waits for all that the other has. */
+static void
+test_groups_take_turns(void **state)
+{
+    struct contexts *c = *state;
+    const struct context_request other = { .group = 1 };
+    static const uint64_t expected[] = { 1, 5, 2, 6, 3, 4 };
+    uint64_t last = 0;
+    size_t at = 0;
+
+    contexts_start(c);
+    for (int i = 0; i < 4; i++)
+        last = contexts_submit_request(c, other, "print theirs");
+    contexts_submit(c, "print ours");
+    contexts_submit(c, "print ours");
+    contexts_wait_done(c, last);
+    for (size_t i = 0; i < c->told_count; i++)
+        if (c->told[i]->kind == TOLD_STARTED)
+            assert_int_equal(c->told[i]->number, expected[at++]);
+    assert_int_equal(at, N_ELEMENTS(expected));
+}
+
+static void
+test_what_is_withdrawn_is_never_told_of(void **state)
+{
+    struct contexts *c = *state;
+    const struct context_request other = { .group = 1 };
+    uint64_t first, own;
+
+    contexts_start(c);
+    first = contexts_submit(c, "print started\nblock");
+    contexts_wait_text(c, first, false, "started");
+    own = contexts_submit(c, "print no");
+    contexts_submit_request(c, other, "print no");
+    contexts_submit_request(c, other, "print no");
+    assert_int_equal(context_waiting_runs(c->ctx, 0), 1);
+    assert_int_equal(context_waiting_runs(c->ctx, 1), 2);
+    assert_false(context_withdraw(c->ctx, first));
+    assert_true(context_withdraw(c->ctx, own));
+    assert_false(context_withdraw(c->ctx, own));
+    context_withdraw_group(c->ctx, 1);
+    assert_int_equal(context_waiting_runs(c->ctx, 1), 0);
+    context_interrupt(c->ctx, false);
+    contexts_wait_done(c, first);
+    assert_int_equal(contexts_run(c, "print last")->flags, 0);
+    for (uint64_t number = own; number < own + 3; number++)
+        assert_null(contexts_find(c, TOLD_DONE, number));
+}
+
 static void
 test_interrupt_when_nothing_runs_does_nothing(void **state)
 {
@@ -408,6 +457,8 @@ main(void)
         TEST(test_interrupt_reaches_the_process_group),
         TEST(test_interrupt_aborts_what_is_queued),
         TEST(test_a_failure_aborts_its_own_group_alone),
+        TEST(test_groups_take_turns),
+        TEST(test_what_is_withdrawn_is_never_told_of),
         TEST(test_interrupt_when_nothing_runs_does_nothing),
         TEST(test_interrupts_never_hit_the_next_run),
         TEST(test_input_is_interrupted),

@@ -11,10 +11,14 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
+
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
 #define WAIT_MS 60000
+
+static volatile sig_atomic_t hangups;
 
 static int
 shell(const char *script, int timeout_ms, struct buffer *out, struct buffer *errors,
@@ -60,6 +64,35 @@ test_a_bad_end_is_told(void **state)
 }
 
 static void
+test_one_that_closes_its_output_and_stays_is_ended(void **state)
+{
+    (void)state;
+    assert_failure("exec >&- 2>&-; sleep 1000", 200, "no answer in time");
+}
+
+static void
+on_hangup(int number)
+{
+    (void)number;
+    hangups++;
+}
+
+/* It hangs up on us when it runs, so that we certainly wait. */
+static void
+test_a_signal_ends_it_and_is_left_to_the_program(void **state)
+{
+    const struct sigaction action = { .sa_handler = on_hangup };
+    struct sigaction before;
+
+    (void)state;
+    assert_int_equal(sigaction(SIGHUP, &action, &before), 0);
+    hangups = 0;
+    assert_failure("kill -HUP $PPID; sleep 1000", WAIT_MS, "interrupted");
+    assert_int_equal(hangups, 1);
+    sigaction(SIGHUP, &before, NULL);
+}
+
+static void
 test_a_program_that_is_not_there_is_told(void **state)
 {
     CLEANUP(buffer_fini) struct buffer out, errors;
@@ -93,6 +126,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_streams_are_kept_apart),
         cmocka_unit_test(test_a_bad_end_is_told),
+        cmocka_unit_test(test_one_that_closes_its_output_and_stays_is_ended),
+        cmocka_unit_test(test_a_signal_ends_it_and_is_left_to_the_program),
         cmocka_unit_test(test_a_program_that_is_not_there_is_told),
         cmocka_unit_test(test_too_much_output_ends_it),
         cmocka_unit_test(test_time_that_is_over_ends_it_with_its_children),

@@ -46,6 +46,9 @@ test_control_characters_do_not_reach_the_terminal(void **state)
 {
     (void)state;
     assert_line("a\x1b[2Jb\nc", "cellwall: a?[2Jb?c\n");
+    assert_line("a\xc2\x9b"
+                "2Jb\xc2\xa0\xc2",
+                "cellwall: a??2Jb\xc2\xa0\xc2\n");
 }
 
 static void

@@ -20,6 +20,28 @@
     " \"mounts\": [\"/opt/toy\", \"/opt/more\"],"                                        \
     " \"language_info\": {\"name\": \"toylang\", \"version\": \"1.2\"}}"
 
+/* As pyenv's are: a script in PATH, which starts the interpreter. */
+static void
+test_a_script_in_front_of_the_interpreter_is_left_out(void **state)
+{
+    CLEANUP(folder_fini) struct folder folder;
+    CLEANUP(environment_destroyp) struct environment *environment = NULL;
+    CLEANUP(environment_destroyp) struct environment *again = NULL;
+    CLEANUP(buffer_fini) struct buffer kept;
+    struct error err = { 0 };
+
+    (void)state;
+    buffer_init(&kept, PROBE_BYTES_MAX);
+    folder_init(&folder, "{\"executable\": \"/opt/toy/bin/toy\"}");
+    if (environment_probe(&environment, folder.runtime, folder.interpreter, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(environment->interpreter, "/opt/toy/bin/toy");
+    assert_int_equal(environment_append(environment, &kept), 0);
+    if (environment_load(&again, buffer_slice(&kept), folder.runtime, NULL, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(again->interpreter, "/opt/toy/bin/toy");
+}
+
 static void
 test_the_answer_of_the_interpreter_is_kept(void **state)
 {
@@ -145,6 +167,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_script_in_front_of_the_interpreter_is_left_out),
         cmocka_unit_test(test_the_answer_of_the_interpreter_is_kept),
         cmocka_unit_test(test_its_own_error_is_passed_on),
         cmocka_unit_test(test_what_is_no_answer_is_refused),

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include <unistd.h>
 #include <zmq.h>
 
 #include "contexts/loop.h"
@@ -117,6 +118,64 @@ fill(struct fixture *f, struct slice frames[FRAMES_MAX])
 }
 
 static void
+fill_ipc(struct slice frames[FRAMES_MAX], const char *address)
+{
+    frames[0] = slice_text("");
+    frames[1] = slice_text("1.0");
+    frames[2] = slice_text("request");
+    frames[3] = slice_text(ZAP_DOMAIN_IPC);
+    frames[4] = slice_text(address);
+    frames[5] = slice_text("");
+    frames[6] = slice_text("NULL");
+}
+
+static void
+test_on_ipc_a_process_of_these_users_is_let_in(void **state)
+{
+    struct fixture *f = *state;
+    struct slice frames[FRAMES_MAX];
+    char address[64];
+
+    snprintf(address, sizeof address, "localhost:0:0:%d", (int)getpid());
+    fill_ipc(frames, address);
+    ask(f, frames, 7);
+    expect_answer(f, "200", "");
+    assert_int_equal(zap_refused(f->zap), 0);
+}
+
+/* The last one is beyond the largest process id. */
+static void
+test_on_ipc_who_cannot_be_looked_at_is_refused(void **state)
+{
+    static const char *const addresses[] = { "",
+                                             ":",
+                                             "1",
+                                             "::1",
+                                             "0:0:1",
+                                             ":0:0:",
+                                             ":0:0:x",
+                                             ":0:0:-1",
+                                             ":0:0:0",
+                                             ":0:0:99999999999",
+                                             ":x:0:1",
+                                             ":0::1",
+                                             ":0:0:1 ",
+                                             ":0:0:2147483648",
+                                             ":4294967296:0:1",
+                                             ":0:0:4194305" };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < N_ELEMENTS(addresses); i++) {
+        struct slice frames[FRAMES_MAX];
+
+        fill_ipc(frames, addresses[i]);
+        ask(f, frames, 7);
+        expect_answer(f, "400", "");
+        assert_int_equal(zap_refused(f->zap), i + 1);
+    }
+}
+
+static void
 test_an_authorised_key_is_let_in_under_its_text(void **state)
 {
     struct fixture *f = *state;
@@ -212,6 +271,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_an_authorised_key_is_let_in_under_its_text),
+        TEST(test_on_ipc_a_process_of_these_users_is_let_in),
+        TEST(test_on_ipc_who_cannot_be_looked_at_is_refused),
         TEST(test_what_is_not_such_a_request_is_refused),
         TEST(test_requests_of_too_few_or_too_many_frames_let_nobody_in),
         TEST(test_many_questions_at_once_are_all_answered),

@@ -147,11 +147,13 @@ test_load_object_wants_an_object(void **state)
 static void
 test_append_stops_at_the_limit(void **state)
 {
-    CLEANUP(tree_decrefp) json_t *tree = json_pack("{s:[iii]}", "a", 1, 2, 3);
+    CLEANUP(tree_decrefp)
+    json_t *tree = json_pack("{s:[iii]s:i}", "a", 1, 2, 3, "a long name", 4);
+    const size_t whole = strlen("{\"a\":[1,2,3],\"a long name\":4}");
     struct buffer out;
 
     (void)state;
-    for (size_t limit = 0; limit < strlen("{\"a\":[1,2,3]}"); limit++) {
+    for (size_t limit = 0; limit < whole; limit++) {
         buffer_init(&out, limit);
         assert_int_equal(tree_append(&out, tree, JSON_COMPACT), BUFFER_E_FULL);
         buffer_fini(&out);

@@ -17,6 +17,7 @@
 #include "contexts/processes.h"
 #include "contexts/runtime.h"
 #include "contexts/spawner.h"
+#include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/text.h"
 
@@ -444,4 +445,43 @@ contexts_wait_processes(struct contexts *c, size_t count)
 {
     while (contexts_count_processes(c) != count)
         assert_int_equal(loop_wait(c->loop, 1), 0);
+}
+
+void
+contexts_run_well(struct contexts *c, const char *code)
+{
+    const struct told *done = contexts_run(c, code);
+
+    if (done->outcome.end != CONTEXT_END_REPLY || done->flags != 0)
+        fail_msg("%s: %s", code, done->text);
+}
+
+void
+contexts_assert_prints(struct contexts *c, const char *code, const char *expected)
+{
+    uint64_t number = contexts_submit(c, code);
+    CLEANUP(freep) char *text = NULL;
+
+    contexts_wait_done(c, number);
+    text = contexts_text(c, number, false);
+    assert_string_equal(text, expected);
+}
+
+void
+contexts_assert_fails(struct contexts *c, const char *code)
+{
+    const struct told *done = contexts_run(c, code);
+
+    assert_int_equal(done->outcome.end, CONTEXT_END_REPLY);
+    assert_int_not_equal(done->flags, 0);
+}
+
+void
+contexts_restart(struct contexts *c)
+{
+    size_t from = c->told_count;
+
+    assert_int_equal(context_restart(c->ctx), 0);
+    contexts_wait_state(c, from, CONTEXT_STARTING);
+    contexts_wait_state(c, from, CONTEXT_IDLE);
 }

@@ -91,6 +91,14 @@ const struct told *contexts_wait_state(struct contexts *c, size_t from,
 /* Submits and waits. */
 const struct told *contexts_run(struct contexts *c, const char *code);
 
+/* Each runs CODE: it must not fail; must print EXPECTED, to the end; must fail. */
+void contexts_run_well(struct contexts *c, const char *code);
+void contexts_assert_prints(struct contexts *c, const char *code, const char *expected);
+void contexts_assert_fails(struct contexts *c, const char *code);
+
+/* Restarts the context and waits until it is ready again. */
+void contexts_restart(struct contexts *c);
+
 /* What NUMBER printed to one stream; the caller's to free. */
 char *contexts_text(const struct contexts *c, uint64_t number, bool is_stderr);
 

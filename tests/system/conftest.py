@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.rawclient import Client, KernelProcess
-from tests.system.servers import Server
+from tests.system.servers import READY, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CELLWALL", ROOT / "build/asan/cellwall")).resolve()
@@ -149,7 +149,7 @@ def served_kernelspec(
     kernels = kernelspecs / "share/jupyter/kernels"
     environment = kernels / KERNEL / "environment.json"
     with Server(BINARY, "--environment", str(environment)) as server:
-        server.wait_said("zygote of .*: ready")
+        server.wait_said(READY)
         shutil.copytree(kernels / KERNEL, kernels / SERVED_KERNEL)
         file = kernels / SERVED_KERNEL / "kernel.json"
         spec = json.loads(file.read_text())
@@ -230,3 +230,14 @@ def fresh(start_kernel: StartKernel) -> Iterator[tuple[KernelProcess, Client]]:
     with Client(kernel.info) as c:
         c.wait_ready()
         yield kernel, c
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    """An environment that has the packages of this one, and room for its own."""
+    folder = tmp_path / "project/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    site = next(folder.glob("lib/python*/site-packages"))
+    shared = [p for p in sys.path if p.endswith("site-packages")]
+    (site / "shared.pth").write_text("\n".join(shared) + "\n")
+    return folder

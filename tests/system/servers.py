@@ -11,9 +11,13 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+READY = r"zygote of .* \(home (?!/workspace\))[^)]*\): ready"  # for notebooks
+READY_FOR_AGENTS = r"zygote of .* \(home /workspace\): ready"
 TIMEOUT_S = 60.0  # for what must come; never reached when all is well
 
 
@@ -110,3 +114,32 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.close()
         shutil.rmtree(self.runtime, ignore_errors=True)
+
+
+def wait_until(is_so: Callable[[], bool]) -> bool:
+    """Asks again and again, since no event tells: bounded by TIMEOUT_S."""
+    end = time.monotonic() + TIMEOUT_S
+    while not is_so():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def is_below(pid: int, ancestor: int) -> bool:
+    while pid > 1 and pid != ancestor:
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return pid == ancestor
+
+
+def processes_below(ancestor: int, name: str) -> list[int]:
+    """Those that the kernel calls NAME."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            is_named = (entry / "comm").read_text().strip() == name[:15]
+            if is_named and is_below(int(entry.name), ancestor):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found

@@ -27,7 +27,7 @@ from tests.system.compatibility import files, processes, science, system, tools
 from tests.system.compatibility.program import Program
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame, Run
-from tests.system.servers import Server
+from tests.system.servers import READY, Server
 
 pytestmark = pytest.mark.cellwall
 
@@ -124,7 +124,7 @@ def kernel_of(way: Way, folder: Path, stack: ExitStack) -> KernelProcess:
         if way.served:
             options = ["--environment", str(spec / "environment.json")]
             server = stack.enter_context(Server(BINARY, *options))
-            server.wait_said("zygote of .*: ready")
+            server.wait_said(READY)
             argv += ["--server", str(server.file)]
     kernel = KernelProcess(
         [*drop(way.user), *argv],

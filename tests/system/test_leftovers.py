@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ import pytest
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame
-from tests.system.servers import Server
+from tests.system.servers import READY, READY_FOR_AGENTS, Server, wait_until
 
 pytestmark = pytest.mark.cellwall
 
@@ -62,16 +62,6 @@ EXAMPLE = "print some text"
 @pytest.fixture(autouse=True)
 def seed_is_told() -> None:
     print(f"CELLWALL_SEED={SEED}")  # shown when the test fails
-
-
-def wait_until(is_so: Callable[[], bool]) -> bool:
-    """Asks again and again, since no event tells: bounded by DEADLINE_S."""
-    end = time.monotonic() + DEADLINE_S
-    while not is_so():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def groups() -> set[Path]:
@@ -229,7 +219,8 @@ def test_contexts_that_end_at_any_moment_leave_nothing(way: Way, folder: Path) -
         pids, origin = [], way.origin
         if origin == "server":
             server = stack.enter_context(Server(BINARY, "--python", sys.executable))
-            server.wait_said("zygote of .*: ready")
+            server.wait_said(READY)
+            server.wait_said(READY_FOR_AGENTS)
             origin = str(server.runtime / "cellwall/contexts.sock")
             pids.append(server.pid)
         churn = Churn(way, folder, origin)
@@ -369,7 +360,8 @@ def test_a_server_that_is_killed_at_any_moment_leaves_nothing(folder: Path) -> N
             kernels = []
             if round_ % 5 != 0:
                 if round_ % 5 > 1:
-                    server.wait_said("zygote of .*: ready")
+                    server.wait_said(READY)
+                    server.wait_said(READY_FOR_AGENTS)
                 kernels = [
                     stack.enter_context(
                         KernelProcess(
@@ -394,8 +386,9 @@ def test_a_server_that_is_killed_at_any_moment_leaves_nothing(folder: Path) -> N
             assert wait_until(lambda: not processes_of(folder)), (round_, left)
 
         with Server(BINARY, *options, folder=folder / "run") as server:
-            server.wait_said("zygote of .*: ready")
+            server.wait_said(READY)
+            server.wait_said(READY_FOR_AGENTS)
             assert groups_of(started) == set()
             assert sorted(p.name for p in server.file.parent.iterdir()) == sorted(
-                ["contexts.sock", "server.json"]
+                ["agent.sock", "contexts.sock", "jupyter", "server.json"]
             )

@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,12 +18,11 @@ from jupyter_client import KernelManager
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess
-from tests.system.servers import Server
+from tests.system.servers import READY, Server, is_below
 
 pytestmark = pytest.mark.cellwall
 
 OTHER_USER = 1000
-READY = "zygote of .*: ready"
 FORKED = "__import__('os').getpid() == 3"  # who has forked it was there before
 
 
@@ -212,17 +209,6 @@ def test_die_with_child_ends_the_kernel(
 # --- environments ---------------------------------------------------------------------
 
 
-@pytest.fixture
-def venv(tmp_path: Path) -> Path:
-    """An environment that has the packages of this one, and room for its own."""
-    folder = tmp_path / "project/.venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    shared = [p for p in sys.path if p.endswith("site-packages")]
-    (site / "shared.pth").write_text("\n".join(shared) + "\n")
-    return folder
-
-
 def test_new_kernels_see_what_was_installed_since(
     server: Server, venv: Path, tmp_path: Path
 ) -> None:
@@ -253,7 +239,7 @@ def test_new_kernels_see_what_was_changed_in_a_package_that_is_imported_ahead(
     file = tmp_path / "serve.json"
     file.write_text(json.dumps(settings))
     with Server(BINARY, "--config", str(file)) as server:
-        server.wait_said("ready with package")
+        server.wait_said(READY)
         with kernel_of(argv, tmp_path, server.env) as (_, client):
             assert client.evaluate(FORKED) is True
             assert client.evaluate("__import__('package').answer") == "old"
@@ -262,7 +248,7 @@ def test_new_kernels_see_what_was_changed_in_a_package_that_is_imported_ahead(
             with kernel_of(argv, tmp_path, server.env) as (_, client):
                 assert client.evaluate("__import__('package').answer") == "changed"
                 assert client.evaluate(FORKED) is forked
-                server.wait_said("ready with package", 2)
+                server.wait_said(READY, 2)
 
 
 def test_a_notebook_in_the_folder_of_its_environment(
@@ -285,23 +271,20 @@ def test_a_notebook_in_the_folder_of_its_environment(
 
 
 def zygote_of(server: Server) -> int:
-    """The oldest process that runs the zygote's command: the others are its forks."""
+    """That of notebooks: the oldest with its command; the others are its forks."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             command = (stat.parent / "cmdline").read_bytes()
-            environ = (stat.parent / "stat").read_text().rsplit(")", 1)[1].split()
+            environ = (stat.parent / "environ").read_bytes().split(b"\0")
+            fields = (stat.parent / "stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        if b"m.zygote()" in command and is_below(int(stat.parent.name), server.pid):
-            found.append((int(environ[19]), int(stat.parent.name)))
+        if b"m.zygote()" not in command or b"HOME=/workspace" in environ:
+            continue
+        if is_below(int(stat.parent.name), server.pid):
+            found.append((int(fields[19]), int(stat.parent.name)))
     return min(found)[1]
-
-
-def is_below(pid: int, ancestor: int) -> bool:
-    while pid > 1 and pid != ancestor:
-        pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return pid == ancestor
 
 
 def test_when_the_zygote_dies_kernels_live_on_and_another_comes(

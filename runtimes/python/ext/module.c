@@ -82,11 +82,11 @@ module_connect(PyObject *module, PyObject *unused)
     int r;
 
     (void)module, (void)unused;
+    buffer_init(&configure, CONFIGURE_BYTES_MAX);
     if (channel.runner != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "already connected");
         return NULL;
     }
-    buffer_init(&configure, CONFIGURE_BYTES_MAX);
     /* Text that C libraries print is out by the end of its line, not of the program. */
     setvbuf(stdout, NULL, _IOLBF, 0);
     released = PyEval_SaveThread();

@@ -227,7 +227,7 @@ print(subprocess.check_output(["env/bin/python", "-c",
         "node: worker threads, shared memory, atomics",
         """
         %%bash
-        cat > w.js <<'END'
+        cat > w.cjs <<'END'
         const { Worker, isMainThread, workerData } = require("worker_threads");
         if (isMainThread) {
             const shared = new SharedArrayBuffer(4), view = new Int32Array(shared);
@@ -241,7 +241,7 @@ print(subprocess.check_output(["env/bin/python", "-c",
             for (let i = 0; i < 1000; i++) Atomics.add(view, 0, 1);
         }
         END
-        node w.js
+        node w.cjs
         """,
         "3000",
         ("node",),
@@ -270,7 +270,7 @@ print(subprocess.check_output(["env/bin/python", "-c",
         "node: child processes, fs.watch, a server on localhost",
         """
         %%bash
-        cat > n.js <<'END'
+        cat > n.cjs <<'END'
         const { execFileSync, fork, spawn } = require("child_process");
         const fs = require("fs"), http = require("http");
         if (process.argv[2] === "child") {
@@ -294,7 +294,7 @@ print(subprocess.check_output(["env/bin/python", "-c",
             fs.writeFileSync("new.txt", "x");
         });
         END
-        node n.js
+        node n.cjs
         """,
         """
         by a child
