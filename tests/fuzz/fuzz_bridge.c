@@ -46,17 +46,22 @@ check_object(int r, struct buffer *out)
 }
 
 static void
+check_count(struct slice reply)
+{
+    int64_t count = 0;
+
+    CHECK(json_member_int(reply, "execution_count", &count) == 0 && count == 7);
+}
+
+static void
 check_replies(struct slice content, struct buffer *out)
 {
     for (int type = FRAME_EXECUTE_REQUEST; type <= FRAME_COMM_CLOSE; type++) {
-        int64_t count = 0;
         bool ok;
         int r = translate_reply(out, (enum frame_type)type, content, 7, &ok, NULL);
 
-        if (r == 0 && type == FRAME_EXECUTE_REQUEST) {
-            CHECK(json_member_int(buffer_slice(out), "execution_count", &count) == 0);
-            CHECK(count == 7);
-        }
+        if (r == 0 && type == FRAME_EXECUTE_REQUEST)
+            check_count(buffer_slice(out));
         check_object(r, out);
         check_object(translate_request(out, (enum frame_type)type, content, NULL), out);
     }

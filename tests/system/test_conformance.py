@@ -87,7 +87,7 @@ class TestBridgedR(jkt.KernelTests):
     invalid_code_samples = ["import x 7q"]
     code_page_something = "?cat"
     code_generate_error = "stop('on purpose')"
-    code_execute_result = [{"code": "1 + 1"}, {"code": "nchar('abc')"}]
+    code_execute_result = [{"code": "1+2+3"}, {"code": "nchar('abc')"}]
     code_display_data = [
         {"code": "1:3", "mime": "text/plain"},
         {"code": "data.frame(x = 1:3)", "mime": "text/html"},
