@@ -565,7 +565,8 @@ def test_an_exit_of_the_kernel_is_the_bridges(bridge: Runner) -> None:
     bridge.begin_run("say('last\\n'); print('words', file=sys.stderr); os._exit(7)")
     items = list(bridge.items())
     assert bridge.process.wait(20) == 7
-    assert any(isinstance(item, Raw) and item.data == b"words\n" for item in items)
+    raw = [item for item in items if isinstance(item, Raw)]
+    assert b"".join(item.data for item in raw if item.fd == 2) == b"words\n", items
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
