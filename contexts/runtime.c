@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "contexts/interpreters.h"
 #include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -53,6 +54,8 @@ static const struct member {
     { "mounts", MEMBER_STRINGS, offsetof(struct runtime, mounts), .may_be_empty = true },
     { "interpreter", MEMBER_STRING, offsetof(struct runtime, interpreter),
       .may_be_null = true },
+    { "interpreters", MEMBER_STRINGS, offsetof(struct runtime, interpreters),
+      .may_be_null = true },
     { "spawner", MEMBER_CHOICE, NOWHERE, .is_required = true,
       .choices = { "launcher", "zygote" } },
     { "zygote", MEMBER_STRINGS, offsetof(struct runtime, zygote), .may_be_null = true },
@@ -90,6 +93,7 @@ runtime_destroy(struct runtime *runtime)
     strings_destroy(runtime->mounts);
     strings_destroy(runtime->zygote);
     strings_destroy(runtime->preload);
+    strings_destroy(runtime->interpreters);
     strings_destroy(runtime->probe);
     json_decref(runtime->document); /* language_info is a part of it */
     free(runtime);
@@ -271,6 +275,20 @@ check_spawner(struct runtime *runtime, struct error *err)
 }
 
 static int
+check_interpreters(const struct runtime *runtime, struct error *err)
+{
+    if (runtime->interpreters != NULL && runtime->interpreter != NULL)
+        return invalid(err, "interpreters", "has no place beside \"interpreter\"");
+    for (char **pattern = runtime->interpreters; pattern != NULL && *pattern != NULL;
+         pattern++) {
+        if (interpreters_check_pattern(*pattern) != 0)
+            return invalid(err, "interpreters",
+                           "must have paths with one \"{name}\" that is a folder");
+    }
+    return 0;
+}
+
+static int
 fill_defaults(struct runtime *runtime)
 {
     char ***arrays[] = { &runtime->env, &runtime->mounts, &runtime->preload };
@@ -333,6 +351,8 @@ parse(struct runtime *runtime, const char *path, struct error *err)
     r = take_members(runtime, err);
     if (r == 0)
         r = check_spawner(runtime, err);
+    if (r == 0)
+        r = check_interpreters(runtime, err);
     return r != 0 ? r : fill_defaults(runtime);
 }
 
@@ -458,6 +478,12 @@ is_plain(const char *path)
            strstr(path, "/../") == NULL;
 }
 
+bool
+runtime_takes_interpreter(const struct runtime *runtime)
+{
+    return runtime->interpreter != NULL || runtime->interpreters != NULL;
+}
+
 int
 runtime_find_interpreter(char **ret, const struct runtime *runtime, const char *named,
                          struct error *err)
@@ -466,6 +492,10 @@ runtime_find_interpreter(char **ret, const struct runtime *runtime, const char *
     CLEANUP(freep) char *found = NULL;
     int r = 0;
 
+    if (runtime->interpreters != NULL) {
+        r = interpreters_find(ret, runtime->interpreters, named, err);
+        return r > 0 ? RUNTIME_E_NOT_FOUND : r;
+    }
     if (runtime->interpreter == NULL && named != NULL)
         return error_set(err, RUNTIME_E_NOT_FOUND, "runtime %s takes no interpreter",
                          runtime->name);

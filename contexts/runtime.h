@@ -11,9 +11,10 @@
  *     env            object of strings, or nothing: on top of the allow-listed variables
  *     mounts         array of strings, or nothing: more paths, read-only
  *     interpreter    string, null or nothing: the default program, looked up in PATH
- *     spawner        "launcher": each runner is started by argv; "zygote": by its fork,
- *                    where there can be one
- *     zygote         array of strings, or nothing: the command of the zygote, a process
+ *     interpreters   array of strings, or nothing: an interpreter is no program, but
+ * found by these patterns, see interpreters.h; there is no default then spawner
+ * "launcher": each runner is started by argv; "zygote": by its fork, where there can be
+ * one zygote         array of strings, or nothing: the command of the zygote, a process
  *                    that has the language ready and forks runners, for that spawner
  *     interrupt_mode "message" or "signal", or nothing ("message"): Jupyter's
  *     language_info  object: Jupyter's, as far as it is known without the interpreter
@@ -28,6 +29,7 @@
 #ifndef CONTEXTS_RUNTIME_H
 #define CONTEXTS_RUNTIME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct error;
@@ -50,6 +52,7 @@ struct runtime {
     char **preload; /* NULL-terminated names of what the zygote imports ahead */
     char **probe; /* NULL-terminated argv; NULL: there is nothing to ask */
     char *interpreter; /* default: a program name, looked up in PATH; NULL: none needed */
+    char **interpreters; /* NULL-terminated patterns; NULL: they are programs */
     struct json_t *language_info; /* Jupyter's, without what is probed */
     struct json_t *document; /* all of runtime.json */
 };
@@ -66,10 +69,13 @@ void runtime_destroyp(struct runtime **runtime);
 int runtime_set_preload(struct runtime *runtime, const struct json_t *names,
                         struct error *err);
 
+/* True when it needs one: a program, or what its patterns find. */
+bool runtime_takes_interpreter(const struct runtime *runtime);
+
 /* The absolute path, links kept, of NAMED or (NULL) of the default: a name without a
- * slash is looked up in PATH, others from the working directory. The caller frees *ret;
- * it is NULL for a runtime that needs none. RUNTIME_E_NOT_FOUND, also when NAMED is not
- * wanted. */
+ * slash is looked up in PATH, or by the runtime's patterns, others from the working
+ * directory. The caller frees *ret; it is NULL for a runtime that needs none.
+ * RUNTIME_E_NOT_FOUND, also when NAMED is not wanted. */
 int runtime_find_interpreter(char **ret, const struct runtime *runtime, const char *named,
                              struct error *err);
 

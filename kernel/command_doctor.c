@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "contexts/interpreters.h"
 #include "contexts/loop.h"
 #include "contexts/runtime.h"
 #include "contexts/sandbox/layers.h"
@@ -224,6 +225,28 @@ try_zygote(char ret[ERROR_TEXT_BYTES], const struct doctor *doctor,
     return r;
 }
 
+/* They are not started: there may be many, and each takes its time. */
+static int
+add_interpreters(json_t *rows, const struct runtime *runtime)
+{
+    CLEANUP(interpreters_freep) char **paths = NULL;
+    char detail[PATH_MAX] = "";
+    int r = interpreters_list(&paths, runtime->interpreters);
+
+    if (r != 0)
+        return r;
+    for (size_t i = 0; paths[i] != NULL; i++) {
+        size_t length = strlen(detail);
+
+        snprintf(detail + length, sizeof detail - length, "%s%s", i > 0 ? ", " : "",
+                 paths[i]);
+    }
+    if (paths[0] == NULL)
+        return add_row(rows, runtime->name, "missing", "there is no interpreter for it",
+                       "install one");
+    return add_row(rows, runtime->name, "ok", detail, NULL);
+}
+
 static int
 add_runtime(const struct doctor *doctor, json_t *rows, const char *folder,
             const char *name, const char *python)
@@ -236,6 +259,8 @@ add_runtime(const struct doctor *doctor, json_t *rows, const char *folder,
     const char *version;
     int r = runtime_load(&runtime, folder, name, &err);
 
+    if (r == 0 && runtime->interpreters != NULL)
+        return add_interpreters(rows, runtime);
     if (r == 0)
         r = environment_probe(&environment, runtime,
                               runtime->interpreter != NULL ? python : NULL, &err);

@@ -33,6 +33,9 @@ static const struct option_spec options[] = {
       "The interpreter that the kernel shall run: its virtual environment or conda\n"
       "environment, with all packages, comes with it. The default is the runtime's\n"
       "own, looked up in PATH." },
+    { "interpreter", 0, OPTION_TEXT, "NAME", NULL, offsetof(struct install, python),
+      "The same, for runtimes that serve more than one language: with --runtime jupyter\n"
+      "the name of an installed kernelspec, or its path." },
     { "network", 0, OPTION_CHOICE, NULL, "none|host", offsetof(struct install, network),
       "Whether code in the sandbox sees the host's network. The default is none." },
     { "profile", 0, OPTION_CHOICE, NULL, "notebook|agent",
@@ -111,7 +114,7 @@ install_one(const struct install *install, const char *name, struct error *err)
         r = kernelspec_write(&spec, kernels, path, err);
     }
     if (r == 0)
-        printf("Installed kernelspec cellwall-%s in %s\n", name, path);
+        printf("Installed kernelspec cellwall-%s in %s\n", environment->name, path);
     runtime_destroy(runtime);
     return r;
 }
@@ -147,7 +150,8 @@ const struct command command_install_kernelspec = {
     .name = "install-kernelspec",
     .summary = "make Jupyter show a Cellwall kernel",
     .synopsis =
-        "[--runtime NAME]... [--python PATH] [--network none|host]\n"
+        "[--runtime NAME]... [--python PATH | --interpreter NAME]\n"
+        "                                  [--network none|host]\n"
         "                                  [--profile notebook|agent] [--limits LIST]\n"
         "                                  [--tier full|nested]\n"
         "                                  [--user | --prefix DIR | --sys-prefix]",
@@ -181,6 +185,7 @@ const struct command command_install_kernelspec = {
         "EXAMPLES\n"
         "      cellwall install-kernelspec\n"
         "      cellwall install-kernelspec --python .venv/bin/python --sys-prefix\n"
+        "      cellwall install-kernelspec --runtime jupyter --interpreter ir\n"
         "\n"
         "      Remove it again with: jupyter kernelspec remove cellwall-python\n",
     .run = run,

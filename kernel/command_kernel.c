@@ -52,6 +52,9 @@ static const struct option_spec options[] = {
     { "python", 0, OPTION_TEXT, "PATH", NULL, offsetof(struct arguments, python),
       "The interpreter, for runtimes that need one: its environment, with all\n"
       "packages, comes with it. The default is the runtime's own, looked up in PATH." },
+    { "interpreter", 0, OPTION_TEXT, "NAME", NULL, offsetof(struct arguments, python),
+      "The same, for runtimes that serve more than one language: with --runtime jupyter\n"
+      "the name of an installed kernelspec, or its path." },
     { "network", 0, OPTION_CHOICE, NULL, "none|host", offsetof(struct arguments, network),
       "Whether code in the sandbox sees the host's network. The default is none." },
     { "profile", 0, OPTION_CHOICE, NULL, "notebook|agent",
@@ -267,7 +270,7 @@ make_connection(struct program *program, struct buffer *text, struct error *err)
         "\"iopub_port\": 0, \"stdin_port\": 0, \"control_port\": 0, \"hb_port\": 0, "
         "\"signature_scheme\": \"hmac-sha256\", \"key\": \"%s\", "
         "\"kernel_name\": \"cellwall-%s\"}",
-        hex, program->runtime->name);
+        hex, program->environment->name);
     sodium_memzero(hex, sizeof hex);
     return r;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* cellwall serve: one process that has warm interpreters for all kernels of a user. */
-#include <dirent.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stddef.h>
@@ -28,6 +27,7 @@
 #include "kernel/keys.h"
 #include "kernel/log.h"
 #include "kernel/probe.h"
+#include "kernel/serve_languages.h"
 #include "kernel/server.h"
 #include "kernel/settings.h"
 #include "kernel/watch.h"
@@ -227,26 +227,6 @@ raise_file_limit(void)
 }
 
 static int
-load_runtime(struct runtime **ret, const struct serve *serve, const char *name,
-             struct error *err)
-{
-    CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
-    const json_t *preload = json_object_get(serve->settings.preload, name);
-    char folder[PATH_MAX];
-    int r = file_runtimes(folder, err);
-
-    if (r == 0)
-        r = runtime_load(&runtime, folder, name, err);
-    if (r == 0 && preload != NULL)
-        r = runtime_set_preload(runtime, preload, err);
-    if (r != 0)
-        return r < 0 ? r : SERVE_E_START;
-    *ret = runtime;
-    runtime = NULL;
-    return 0;
-}
-
-static int
 prepare_profile(struct serve *serve, enum context_profile kind,
                 const struct runtime *runtime, const struct environment *environment,
                 struct error *err)
@@ -291,85 +271,6 @@ prepare(struct serve *serve, const struct runtime *runtime,
                                     err);
 }
 
-/* RET: what a kernelspec of this user knows, if there is one for RUNTIME. */
-static int
-find_environment(struct environment **ret, const struct runtime *runtime)
-{
-    CLEANUP(buffer_fini) struct buffer text;
-    char data[PATH_MAX], path[PATH_MAX], name[PATH_MAX];
-
-    buffer_init(&text, PROBE_BYTES_MAX);
-    snprintf(name, sizeof name, "kernels/cellwall-%s/environment.json", runtime->name);
-    if (file_jupyter_data(data, NULL) != 0 || file_join(path, data, name, NULL) != 0 ||
-        file_read(path, &text, NULL) != 0)
-        return PROBE_E_STALE;
-    return environment_load(ret, buffer_slice(&text), runtime, NULL, NULL);
-}
-
-static int
-load_language(struct serve *serve, const char *name, struct error *err)
-{
-    CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
-    CLEANUP(environment_destroyp) struct environment *environment = NULL;
-    struct runtime *loaded;
-    struct environment *found;
-    const char *python = serve->settings.python;
-    int r = load_runtime(&runtime, serve, name, err);
-
-    if (r != 0)
-        return r;
-    if (runtime->interpreter == NULL)
-        python = NULL; /* meant for the others */
-    if (python != NULL || find_environment(&environment, runtime) != 0)
-        r = environment_probe(&environment, runtime, python, err);
-    if (r != 0)
-        return r < 0 ? r : SERVE_E_START;
-    loaded = runtime;
-    found = environment;
-    runtime = NULL;
-    environment = NULL;
-    return languages_add(&serve->languages, loaded, found);
-}
-
-static bool
-has_runtime(const char *folder, const char *name)
-{
-    char path[PATH_MAX];
-
-    return name[0] != '.' &&
-           snprintf(path, sizeof path, "%s/%s/runtime.json", folder, name) <
-               (int)sizeof path &&
-           access(path, R_OK) == 0;
-}
-
-/* All runtimes that can be used here; what is missing for others is nobody's fault. */
-static int
-load_languages(struct serve *serve, struct error *err)
-{
-    char folder[PATH_MAX];
-    struct dirent **entries;
-    int count, r = file_runtimes(folder, err);
-
-    if (r != 0)
-        return r < 0 ? r : SERVE_E_START;
-    count = scandir(folder, &entries, NULL, alphasort);
-    if (count < 0)
-        return error_errno(err, "reading %s", folder);
-    for (int i = 0; i < count; i++) {
-        struct error why = { 0 };
-
-        if (r == 0 && has_runtime(folder, entries[i]->d_name)) {
-            r = load_language(serve, entries[i]->d_name, &why);
-            if (r > 0)
-                log_line("runtime %s cannot be used: %s", entries[i]->d_name, why.text);
-            r = r > 0 ? 0 : r;
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    return r;
-}
-
 static int
 prepare_runtime(struct serve *serve, const char *name, struct error *err)
 {
@@ -377,29 +278,15 @@ prepare_runtime(struct serve *serve, const char *name, struct error *err)
     int r = 0;
 
     if (language == NULL) {
-        r = load_language(serve, name, err);
+        r = serve_load_language(&serve->languages, &serve->settings, name, err);
         language = languages_find(&serve->languages, NULL, name);
     }
+    if (r == 0 && language == NULL)
+        return error_set(err, SERVE_E_START,
+                         "runtime %s: none of its interpreters is named in "
+                         "\"interpreters\" or was installed by install-kernelspec",
+                         name);
     return r != 0 ? r : prepare(serve, language->runtime, language->environment, err);
-}
-
-/* The file says itself of which runtime it is. */
-static int
-name_runtime(char **ret, struct slice text, struct error *err)
-{
-    const struct json_limits limits = { PROBE_BYTES_MAX, 32 };
-    CLEANUP(tree_decrefp) json_t *document = NULL;
-    const char *name;
-    int r = tree_load_object(&document, text, &limits, err);
-
-    if (r != 0)
-        return r < 0 ? r : SERVE_E_START;
-    name = json_string_value(
-        json_object_get(json_object_get(document, "cellwall"), "runtime"));
-    if (name == NULL)
-        return error_set(err, SERVE_E_START, "it is not of a kernelspec of Cellwall");
-    *ret = strdup(name);
-    return *ret == NULL ? -ENOMEM : 0;
 }
 
 static int
@@ -415,9 +302,9 @@ prepare_environment(struct serve *serve, const char *path, struct error *err)
     r = file_read(path, &text, err);
     if (r != 0)
         return r < 0 ? r : SERVE_E_START;
-    r = name_runtime(&name, buffer_slice(&text), err);
+    r = serve_name_runtime(&name, buffer_slice(&text), err);
     if (r == 0)
-        r = load_runtime(&runtime, serve, name, err);
+        r = serve_load_runtime(&runtime, &serve->settings, name, err);
     if (r == 0)
         r = environment_load(&environment, buffer_slice(&text), runtime, NULL, err);
     if (r == 0)
@@ -625,7 +512,7 @@ start(struct serve *serve, struct error *err)
     if (r == 0)
         r = spawner_attach(serve->spawner, serve->loop);
     if (r == 0)
-        r = load_languages(serve, err);
+        r = serve_load_languages(&serve->languages, &serve->settings, err);
     if (r == 0)
         r = prepare_tier(serve, err);
     if (r == 0)
@@ -756,11 +643,16 @@ const struct command command_serve = {
         "        \"limits\": {\"memory_bytes\": 536870912},\n"
         "        \"ceilings\": {\"memory_bytes\": 4294967296, \"run_ms\": 600000},\n"
         "        \"bounds\": {\"contexts_per_owner\": 64},\n"
-        "        \"preload\": {\"python\": [\"numpy\", \"pandas\"]}\n"
+        "        \"preload\": {\"python\": [\"numpy\", \"pandas\"]},\n"
+        "        \"interpreters\": {\"jupyter\": [\"ir\", \"/opt/kernels/julia\"]}\n"
         "      }\n"
         "      Each may be left out. \"preload\" says, for each runtime, what its "
         "zygotes\n"
-        "      import ahead in place of the runtime's own list.\n"
+        "      import ahead in place of the runtime's own list. \"interpreters\" "
+        "names, for\n"
+        "      runtimes that serve many languages, those that agents may use, beside "
+        "those\n"
+        "      for which this user has installed kernelspecs.\n"
         "\n"
         "SIGNALS\n"
         "      SIGTERM, SIGINT, SIGHUP   end the server and the interpreters it has "

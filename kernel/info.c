@@ -54,7 +54,7 @@ append_banner(const struct kernel *kernel, struct buffer *ret)
     buffer_init(&text, PROBE_BYTES_MAX);
     r = buffer_append_text(&text, environment->banner != NULL
                                       ? environment->banner
-                                      : kernel->options->runtime->display_name);
+                                      : kernel->options->environment->display_name);
     if (r == 0)
         r = buffer_append_format(
             &text,

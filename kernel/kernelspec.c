@@ -55,12 +55,12 @@ kernelspec_append(const struct kernelspec *spec, struct buffer *ret)
     json_t *env = json_object();
     int r;
 
-    snprintf(title, sizeof title, "%s (Cellwall)", spec->runtime->display_name);
+    snprintf(title, sizeof title, "%s (Cellwall)", spec->environment->display_name);
     if (spec->runtimes != NULL)
         json_object_set_new(env, "CELLWALL_RUNTIMES", json_string(spec->runtimes));
     document = json_pack("{s:o, s:s, s:s, s:s, s:s, s:o, s:{s:b, s:[s]}}", "argv",
                          make_argv(spec), "display_name", title, "language",
-                         spec->runtime->language, "interrupt_mode", "message",
+                         spec->environment->language, "interrupt_mode", "message",
                          "kernel_protocol_version", KERNELSPEC_VERSION, "env", env,
                          "metadata", "debugger", 0, "supported_encryption", "curve");
     if (document == NULL)
@@ -108,7 +108,10 @@ copy_logos(const struct kernelspec *spec, const char *folder, struct error *err)
         int r;
 
         buffer_init(&data, KERNELSPEC_BYTES_MAX);
-        if (file_join(path, spec->runtime->folder, logos[i], err) != 0)
+        if (file_join(path,
+                      spec->environment->logos != NULL ? spec->environment->logos
+                                                       : spec->runtime->folder,
+                      logos[i], err) != 0)
             return KERNELSPEC_E_FAILED;
         if (access(path, F_OK) < 0)
             continue;
@@ -165,7 +168,7 @@ kernelspec_write(const struct kernelspec *spec, const char *kernels, char ret[PA
     char name[256], path[PATH_MAX], temporary[PATH_MAX];
     int r;
 
-    snprintf(name, sizeof name, "cellwall-%s", spec->runtime->name);
+    snprintf(name, sizeof name, "cellwall-%s", spec->environment->name);
     if (file_make_directories(kernels, 0755, err) != 0 ||
         file_join(path, kernels, name, err) != 0 ||
         file_join(temporary, kernels, ".cellwall.XXXXXX", err) != 0)

@@ -5,6 +5,7 @@
  * command asks. */
 #include "kernel/probe.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@
 #include "protocol/tree.h"
 
 #define ARGV_MAX 16
+#define NAME_BYTES_MAX 64
+#define TITLE_BYTES_MAX 200
 
 static const struct json_limits limits = { PROBE_BYTES_MAX, 32 };
 
@@ -129,6 +132,41 @@ copy_mounts(struct environment *environment, struct error *err)
     return 0;
 }
 
+/* It becomes a part of file names. */
+static bool
+is_name(const char *name)
+{
+    for (const char *at = name; *at != '\0'; at++) {
+        if (!isalnum((unsigned char)*at) && strchr("._-", *at) == NULL)
+            return false;
+    }
+    return name[0] != '\0' && name[0] != '.' && strlen(name) <= NAME_BYTES_MAX;
+}
+
+static const char *
+text_or(const json_t *document, const char *name, const char *instead)
+{
+    const char *text = json_string_value(json_object_get(document, name));
+
+    return text != NULL && text[0] != '\0' && strlen(text) <= TITLE_BYTES_MAX ? text
+                                                                              : instead;
+}
+
+static int
+copy_names(struct environment *environment, const struct runtime *runtime,
+           struct error *err)
+{
+    const json_t *document = environment->document;
+
+    environment->name = text_or(document, "name", runtime->name);
+    environment->display_name = text_or(document, "display_name", runtime->display_name);
+    environment->language = text_or(document, "language", runtime->language);
+    environment->logos = json_string_value(json_object_get(document, "logos"));
+    return is_name(environment->name)
+               ? 0
+               : error_set(err, PROBE_E_FAILED, "the interpreter has no usable name");
+}
+
 /* What was named may be a script that starts the interpreter: it knows itself better. */
 static int
 use_executable(struct environment *environment, struct error *err)
@@ -170,7 +208,9 @@ environment_create(struct environment **ret, json_t *document, char *interpreter
     environment->language_info = json_object_get(document, "language_info");
     if (!json_is_object(environment->language_info))
         environment->language_info = (const json_t *)runtime->language_info;
-    r = use_executable(environment, err);
+    r = copy_names(environment, runtime, err);
+    if (r == 0)
+        r = use_executable(environment, err);
     if (r == 0)
         r = copy_mounts(environment, err);
     if (r != 0)

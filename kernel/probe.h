@@ -3,8 +3,10 @@
  * probe - asks an interpreter what it is, before any context exists
  *
  * A runtime may name a command that prints one JSON object: {"executable", "version",
- * "language_info", "mounts", "banner", "error", ...}. install-kernelspec keeps the answer
- * beside the kernelspec, so that a kernel starts without asking again.
+ * "language_info", "mounts", "banner", "error", ...}. For a runtime that serves many
+ * languages the answer has "name", "display_name", "language" and "logos" (a folder) of
+ * the interpreter, too. install-kernelspec keeps the answer beside the kernelspec, so
+ * that a kernel starts without asking again.
  */
 #ifndef KERNEL_PROBE_H
 #define KERNEL_PROBE_H
@@ -30,6 +32,9 @@ struct runtime;
 struct environment {
     char *interpreter; /* owned: absolute path, symbolic links kept, as the probe tells
                         * it, or as it was found; NULL: needs none */
+    const char *name; /* the interpreter's, else the runtime's */
+    const char *display_name, *language; /* likewise */
+    const char *logos; /* a folder, or NULL: the runtime's */
     const char *prefix; /* of the interpreter's installation, or NULL */
     const char *banner; /* or NULL */
     const char **mounts; /* owned array, NULL-terminated */

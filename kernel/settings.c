@@ -141,7 +141,7 @@ take_tier(struct settings *settings, json_t *value, struct error *err)
 }
 
 static int
-take_preload(struct settings *settings, json_t *value, struct error *err)
+check_lists(const json_t *value, struct error *err)
 {
     const char *name;
     const json_t *names, *item;
@@ -149,7 +149,7 @@ take_preload(struct settings *settings, json_t *value, struct error *err)
 
     if (!json_is_object(value))
         return error_set(err, SETTINGS_E_INVALID, "must be an object");
-    json_object_foreach(value, name, names)
+    json_object_foreach((json_t *)value, name, names)
     {
         if (!json_is_array(names))
             return error_set(err, SETTINGS_E_INVALID,
@@ -161,8 +161,21 @@ take_preload(struct settings *settings, json_t *value, struct error *err)
                                  "\"%.64s\" must have strings alone", name);
         }
     }
-    settings->preload = value;
     return 0;
+}
+
+static int
+take_preload(struct settings *settings, json_t *value, struct error *err)
+{
+    settings->preload = value;
+    return check_lists(value, err);
+}
+
+static int
+take_interpreters(struct settings *settings, json_t *value, struct error *err)
+{
+    settings->interpreters = value;
+    return check_lists(value, err);
 }
 
 static const struct member {
@@ -176,6 +189,7 @@ static const struct member {
     { "authorised", take_authorised },     { "connection_dir", take_connection_dir },
     { "network", take_network },           { "limits", take_limits },
     { "ceilings", take_ceilings },         { "bounds", take_bounds },
+    { "interpreters", take_interpreters },
 };
 
 static int

@@ -6,6 +6,8 @@
  *     runtimes       array of strings: names of runtimes to have ready
  *     python         string: the interpreter for those that need one
  *     environments   array of strings: files of install-kernelspec
+ *     interpreters   object of arrays of strings: by the name of a runtime that serves
+ *                    more than one language, the names or paths of its interpreters
  *     tier           "full" or "nested": the weakest sandbox that will do
  *     endpoints      array of strings: addresses of the agent endpoint, ipc:// or tcp://
  *     keys           string: the server's key file, see "cellwall keygen"
@@ -44,7 +46,7 @@ struct settings {
     struct option_list endpoints;
     const char *keys, *authorised, *connection_dir; /* or NULL */
     struct agent_bounds bounds;
-    json_t *preload; /* borrowed, or NULL */
+    json_t *preload, *interpreters; /* borrowed, or NULL */
     json_t *document; /* owned, or NULL */
 };
 

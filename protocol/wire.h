@@ -58,8 +58,9 @@ struct wire {
 /* "malformed", "bad_signature" and so on: the name of the drop counter of a WIRE_E_*. */
 const char *wire_drop_name(int code);
 
-/* Finds the parts in FRAMES. With an empty KEY nothing can be replayed and REPLAY (may be
- * NULL then) is not used. Results: WIRE_E_* except WIRE_E_BAD_HEADER. */
+/* Finds the parts in FRAMES. REPLAY is not used with an empty KEY; NULL: who repeats a
+ * message could have made another one just as well. Results: WIRE_E_* except
+ * WIRE_E_BAD_HEADER. */
 int wire_open(struct wire *ret, const struct slice *frames, size_t count,
               const struct signature_key *key, struct replay *replay, struct error *err);
 

@@ -14,6 +14,7 @@
 #include <linux/prctl.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <seccomp.h>
 #include <string.h>
@@ -120,7 +121,7 @@ static const struct {
     { "kernel code and introspection", EPERM,
       "bpf delete_module finit_module init_module perf_event_open syslog" },
     { "files by handle, past the mounts", EPERM, "open_by_handle_at" },
-    { "real-time priority", EPERM, "sched_setattr sched_setparam sched_setscheduler" },
+    { "real-time priority", EPERM, "sched_setattr sched_setparam" },
     { "supplementary groups", EPERM, "setgroups" },
 };
 
@@ -191,6 +192,12 @@ static const struct conditional conditional[] = {
       0,
       1,
       { HAS(0, NEW_NAMESPACES, 0) } },
+    { "the ordinary policy, which ZeroMQ sets for each of its threads, or aborts",
+      "sched_setscheduler",
+      0,
+      1,
+      { IS(1, SCHED_OTHER) } },
+    { "real-time priority", "sched_setscheduler", EPERM, 1, { ABOVE(1, SCHED_OTHER) } },
     { "one's own limits, which only go down", "prlimit64", 0, 1, { IS(0, 0) } },
     { "the ordinary personality", "personality", 0, 1, { IS(0, 0) } },
     { "asking for the personality", "personality", 0, 1, { IS(0, LOW_HALF) } },

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Contexts and executions as the protocol says them. */
-#include "contexts/runtime.h"
 #include "kernel/agent/agent.h"
 #include "kernel/agent/events.h"
 #include "kernel/agent/jupyter.h"
 #include "kernel/agent/languages.h"
+#include "kernel/probe.h"
 
 json_t *
 describe_time(int64_t time_us)
@@ -28,7 +28,7 @@ json_t *
 describe_context(const struct agent_context *context)
 {
     const struct context *ctx = context->context;
-    const struct runtime *runtime = context->language->runtime;
+    const struct environment *environment = context->language->environment;
     const char *missing;
     bool full = context_tier(ctx, &missing) == SANDBOX_TIER_FULL;
     const char *name = context->name[0] != '\0' ? context->name : NULL;
@@ -37,8 +37,8 @@ describe_context(const struct agent_context *context)
     return json_pack(
         "{s:s, s:s?, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:I, s:I, s:O, s:s, s:s, s:s?, "
         "s:f, s:s, s:o, s:o}",
-        "id", context->id, "name", name, "language", runtime->language, "runtime",
-        runtime->name, "state", context_state_name(context_state(ctx)), "epoch",
+        "id", context->id, "name", name, "language", environment->language, "runtime",
+        environment->name, "state", context_state_name(context_state(ctx)), "epoch",
         (json_int_t)context_epoch(ctx), "owner", context->owner->name, "created",
         describe_time(context->created_real_us), "last_used",
         describe_time(context->used_real_us), "execution_count",

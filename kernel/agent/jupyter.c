@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "contexts/runtime.h"
 #include "kernel/agent/jupyter_files.h"
 #include "kernel/file.h"
+#include "kernel/probe.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/text.h"
@@ -125,7 +125,7 @@ describe(const struct jupyter_options *options, const char *socket, struct buffe
                                  port + 1);
     if (r == 0)
         r = buffer_append_format(ret, ", \"kernel_name\": \"cellwall-%s\", ",
-                                 options->runtime->name);
+                                 options->environment->name);
     if (r == 0)
         r = append_text(ret, "ip", socket);
     if (r == 0)

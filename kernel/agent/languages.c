@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "contexts/runtime.h"
 #include "kernel/agent/refusal.h"
@@ -39,8 +40,10 @@ languages_find(const struct languages *languages, const char *language,
     for (size_t i = 0; i < languages->count; i++) {
         const struct language *item = &languages->items[i];
 
-        if ((language == NULL || strcmp(item->runtime->language, language) == 0) &&
-            (runtime == NULL || strcmp(item->runtime->name, runtime) == 0))
+        if ((language == NULL ||
+             strcasecmp(item->environment->language, language) == 0) &&
+            (runtime == NULL || strcmp(item->environment->name, runtime) == 0 ||
+             strcmp(item->runtime->name, runtime) == 0))
             return item;
     }
     return NULL;
@@ -52,7 +55,8 @@ languages_refuse(const struct languages *languages, const char *name, struct ref
     json_t *names = json_array();
 
     for (size_t i = 0; i < languages->count; i++)
-        json_array_append_new(names, json_string(languages->items[i].runtime->language));
+        json_array_append_new(names,
+                              json_string(languages->items[i].environment->language));
     refusal_set(no, REFUSAL_LANGUAGE_NOT_FOUND, "there is no runtime for \"%.64s\"",
                 name);
     return refusal_detail(no, "languages", names);

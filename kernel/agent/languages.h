@@ -34,7 +34,8 @@ void languages_fini(struct languages *languages);
 int languages_refuse(const struct languages *languages, const char *name,
                      struct refusal *no);
 
-/* LANGUAGE or RUNTIME, or both; NULL: any. NULL: there is none. */
+/* LANGUAGE (in whatever case) or RUNTIME (or the name of an interpreter of it), or both;
+ * NULL: any. The first one counts. NULL: there is none. */
 const struct language *languages_find(const struct languages *languages,
                                       const char *language, const char *runtime);
 

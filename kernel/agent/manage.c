@@ -41,10 +41,10 @@ list_languages(const struct languages *languages)
             json_object_get(language->environment->language_info, "version");
 
         json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:O*}", "language",
-                                              language->runtime->language, "runtime",
-                                              language->runtime->name, "display_name",
-                                              language->runtime->display_name, "version",
-                                              version));
+                                              language->environment->language, "runtime",
+                                              language->environment->name, "display_name",
+                                              language->environment->display_name,
+                                              "version", version));
     }
     return list;
 }

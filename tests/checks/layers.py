@@ -47,6 +47,8 @@ LAYERS = (
     Layer(("contexts/sandbox/*",), (*FLOOR, "contexts/sandbox/*"), ()),
     Layer(("runtimes/python/*",), (*FRAMES, *STEPS, "runtimes/*"), ("python",)),
     Layer(("runtimes/example/*",), (*FRAMES, *STEPS, "runtimes/*"), ("jansson",)),
+    # A client of Jupyter kernels, so it speaks the whole protocol.
+    Layer(("runtimes/jupyter/*",), ("protocol/*", "runtimes/*"), ("jansson", "zmq")),
     Layer(("runtimes/*",), (*FRAMES, *STEPS, "runtimes/*"), ()),
     Layer(("contexts/*",), ("protocol/*", "contexts/*"), ("jansson",)),
     Layer(

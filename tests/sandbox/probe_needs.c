@@ -16,6 +16,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -122,6 +123,15 @@ allow_affinity(void)
                : sched_setaffinity(0, sizeof set, &set);
 }
 
+/* As ZeroMQ does for each of its threads: without, it aborts. */
+static long
+allow_ordinary_scheduling(void)
+{
+    struct sched_param param = { .sched_priority = 0 };
+
+    return sched_setscheduler((pid_t)syscall(SYS_gettid), SCHED_OTHER, &param);
+}
+
 PROBE(allow_memfd, memfd_create("x", MFD_CLOEXEC))
 PROBE(allow_fifo, mkfifo("/box/fifo", 0600))
 PROBE(allow_random, probe_open("/dev/urandom", O_RDONLY))
@@ -139,18 +149,31 @@ PROBE(allow_own_comm, probe_open("/proc/self/comm", O_WRONLY))
 PROBE(allow_pkey, pkey_alloc(0, 0) >= 0 || errno != ENOSYS ? 0 : -1)
 
 static const struct probe rows[] = {
-    ROW(allow_fork),          ROW(allow_thread),
-    ROW(allow_shell),         ROW(allow_stdout_by_name),
-    ROW(allow_loopback),      ROW(allow_terminal),
-    ROW(allow_workspace),     ROW(allow_limits),
-    ROW(allow_affinity),      ROW(allow_memfd),
-    ROW(allow_fifo),          ROW(allow_random),
-    ROW(allow_shm),           ROW(allow_tmp),
-    ROW(allow_netlink_route), ROW(allow_unix),
-    ROW(allow_udp),           ROW(allow_name),
-    ROW(allow_personality),   ROW(allow_setuid_same),
-    ROW(allow_own_memory),    ROW(allow_cpuinfo),
-    ROW(allow_own_comm),      ROW(allow_pkey),
+    ROW(allow_fork),
+    ROW(allow_thread),
+    ROW(allow_shell),
+    ROW(allow_stdout_by_name),
+    ROW(allow_loopback),
+    ROW(allow_terminal),
+    ROW(allow_workspace),
+    ROW(allow_limits),
+    ROW(allow_affinity),
+    ROW(allow_memfd),
+    ROW(allow_fifo),
+    ROW(allow_random),
+    ROW(allow_shm),
+    ROW(allow_tmp),
+    ROW(allow_netlink_route),
+    ROW(allow_unix),
+    ROW(allow_udp),
+    ROW(allow_name),
+    ROW(allow_personality),
+    ROW(allow_setuid_same),
+    ROW(allow_own_memory),
+    ROW(allow_cpuinfo),
+    ROW(allow_own_comm),
+    ROW(allow_pkey),
+    ROW(allow_ordinary_scheduling),
 };
 
 const struct probes probe_needs = { rows, sizeof rows / sizeof rows[0] };

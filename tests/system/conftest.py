@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("CELLWALL", ROOT / "build/asan/cellwall")).resolve()
 KERNEL = "cellwall-python"
 SERVED_KERNEL = "cellwall-served"
+BRIDGED_R = "cellwall-ir"
+BRIDGED_PYTHON = "cellwall-ipykernel"
 MARK = "CELLWALL_TEST_MARK"
 
 # A quarantine of the default size would hide whether memory is bounded.
@@ -155,6 +157,35 @@ def served_kernelspec(
         file.write_text(json.dumps(spec))
         yield file.parent
         shutil.rmtree(file.parent)
+
+
+def install_bridged(prefix: Path, interpreter: str | Path) -> str:
+    """Installs a kernelspec for another's kernel, and returns the line that says so."""
+    return subprocess.run(
+        [BINARY, "install-kernelspec", "--runtime", "jupyter"]
+        + ["--interpreter", str(interpreter), "--prefix", str(prefix)],
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+@pytest.fixture(scope="session")
+def bridged_kernelspecs(kernelspecs: Path) -> dict[str, Path]:
+    """Of kernels that the bridge runs, by the name of the kernelspec: its folder."""
+    kernels = kernelspecs / "share/jupyter/kernels"
+    own = kernels / "ipykernel"
+    own.mkdir()
+    spec = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "Python (ipykernel)",
+        "language": "python",
+    }
+    (own / "kernel.json").write_text(json.dumps(spec))
+    for interpreter in ("ir", own):
+        install_bridged(kernelspecs, interpreter)
+    return {name: kernels / name for name in (BRIDGED_R, BRIDGED_PYTHON)}
 
 
 StartKernel = Callable[..., KernelProcess]

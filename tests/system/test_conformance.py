@@ -6,7 +6,12 @@ from __future__ import annotations
 import jupyter_kernel_test as jkt
 import pytest
 
-from tests.system.conftest import KERNEL, SERVED_KERNEL
+from tests.system.conftest import (
+    BRIDGED_PYTHON,
+    BRIDGED_R,
+    KERNEL,
+    SERVED_KERNEL,
+)
 
 SUITE = {name for name in dir(jkt.KernelTests) if name.startswith("test_")}
 
@@ -56,6 +61,50 @@ class TestKernel(jkt.KernelTests):
 @pytest.mark.usefixtures("served_kernelspec")
 class TestServedKernel(TestKernel):
     kernel_name = SERVED_KERNEL
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("bridged_kernelspecs")
+class TestBridgedPython(TestKernel):
+    kernel_name = BRIDGED_PYTHON
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("bridged_kernelspecs")
+class TestBridgedR(jkt.KernelTests):
+    kernel_name = BRIDGED_R
+    language_name = "R"
+    file_extension = ".r"
+
+    code_hello_world = "cat('hello, world\\n')"
+    code_stderr = "message('test')"
+    completion_samples = [
+        {"text": "zi", "matches": {"zip"}},
+        {"text": "read.cs", "matches": {"read.csv", "read.csv2"}},
+    ]
+    complete_code_samples = ["1", "print('hello, world')", "f <- function(x) {x*2}"]
+    incomplete_code_samples = ["print('hello", "f <- function(x) {x*2"]
+    invalid_code_samples = ["import x 7q"]
+    code_page_something = "?cat"
+    code_generate_error = "stop('on purpose')"
+    code_execute_result = [{"code": "1+2+3"}, {"code": "nchar('abc')"}]
+    code_display_data = [
+        {"code": "1:3", "mime": "text/plain"},
+        {"code": "data.frame(x = 1:3)", "mime": "text/html"},
+        {"code": "plot(1:3)", "mime": "image/png"},
+        {"code": "matrix(1:4, 2)", "mime": "text/latex"},
+    ]
+    code_history_pattern = "1?2*"
+    supported_history_operations = ("tail", "range", "search")
+    code_inspect_sample = "zip"
+    code_clear_output = "IRdisplay::clear_output()"
+
+    def test_execute_result(self) -> None:
+        """IRkernel shows values as displays: that is what is asked for here."""
+        self.flush_channels()
+        _, outputs = self.execute_helper("1 + 1")
+        assert outputs[0]["msg_type"] == "display_data"
+        assert outputs[0]["content"]["data"]["text/plain"] == "[1] 2"
 
 
 @pytest.mark.cellwall
