@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The names are those of the Itanium C++ ABI, which Linux uses everywhere: a member
+ * function takes the object as its first argument. */
+#include "runtimes/node/ext/engine.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+#include "protocol/cleanup.h"
+#include "protocol/error.h"
+
+#define ISOLATE "_ZN2v87Isolate"
+#define RESTORE_BELOW 0.5 /* of the first limit: then that one holds again */
+
+static struct {
+    void *isolate; /* borrowed */
+    void *(*get_current)(void);
+    void (*terminate)(void *isolate);
+    void (*cancel)(void *isolate);
+    void (*add_heap_callback)(void *isolate, engine_heap_fn *fn, void *arg);
+    void (*restore_heap_limit)(void *isolate, double below);
+} v8;
+
+static const struct symbol {
+    const char *name;
+    void *field; /* a pointer to a function */
+} symbols[] = {
+    { ISOLATE "10GetCurrentEv", &v8.get_current },
+    { ISOLATE "18TerminateExecutionEv", &v8.terminate },
+    { ISOLATE "24CancelTerminateExecutionEv", &v8.cancel },
+    { ISOLATE "24AddNearHeapLimitCallbackEPFmPvmmES1_", &v8.add_heap_callback },
+    { ISOLATE "36AutomaticallyRestoreInitialHeapLimitEd", &v8.restore_heap_limit },
+};
+
+int
+engine_find(struct error *err)
+{
+    for (size_t i = 0; i < N_ELEMENTS(symbols); i++) {
+        void *found = dlsym(RTLD_DEFAULT, symbols[i].name);
+
+        if (found == NULL)
+            return error_set(err, -ENOSYS, "this Node has no %s", symbols[i].name);
+        memcpy(symbols[i].field, &found, sizeof found);
+    }
+    v8.isolate = v8.get_current();
+    return v8.isolate == NULL ? error_set(err, -ENOSYS, "no isolate") : 0;
+}
+
+void
+engine_terminate(void)
+{
+    v8.terminate(v8.isolate);
+}
+
+void
+engine_cancel(void)
+{
+    v8.cancel(v8.isolate);
+}
+
+void
+engine_watch_heap(engine_heap_fn *fn, void *arg)
+{
+    v8.add_heap_callback(v8.isolate, fn, arg);
+    v8.restore_heap_limit(v8.isolate, RESTORE_BELOW);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Serves the requests of the server, one at a time.
+import { constrainedMemory } from "node:process";
+import os from "node:os";
+
+import * as cells from "./cells.mjs";
+import { complete } from "./complete.mjs";
+import * as engine from "./engine.mjs";
+import * as errors from "./errors.mjs";
+import * as globals from "./globals.mjs";
+import { inspectCode } from "./inspect.mjs";
+import { isComplete } from "./completeness.mjs";
+import { languageInfo, LANGUAGES } from "./language.mjs";
+import { link, send } from "./link.mjs";
+import * as modules from "./modules.mjs";
+import * as requests from "./requests.mjs";
+import * as streams from "./streams.mjs";
+
+const HEAP_PART = 0.75; // of the memory that there may be, for values; the rest is code,
+// buffers and what the operating system needs
+const language = LANGUAGES[process.argv[2]];
+
+const handlers = {
+  [link.EXECUTE_REQUEST]: (request) => cells.execute(request, language.prepare),
+  [link.COMPLETE_REQUEST]: (request) => ask(request, complete),
+  [link.INSPECT_REQUEST]: (request) => ask(request, inspectCode),
+  [link.IS_COMPLETE_REQUEST]: (request) => ask(request, (it) => isComplete(it, language)),
+  [link.PING]: (request) => send(link.REPLY, request, {}),
+  [link.COMM_OPEN]: (request) => {
+    // Nobody here can answer a comm.
+    send(link.COMM_CLOSE, request, { comm_id: request.content.comm_id ?? "", data: {} });
+    send(link.REPLY, request, {});
+  },
+  [link.COMM_MSG]: (request) => send(link.REPLY, request, {}),
+  [link.COMM_CLOSE]: (request) => send(link.REPLY, request, {}),
+};
+
+// Answers a question about code; it may look at values of the user's, which takes time.
+function ask(request, answer) {
+  const work = async () => answer(request.content);
+  cells.enter(request, work, (stop, failure, content) => {
+    const isAnswered = stop === link.STOP_NONE && !failure;
+    const reply = isAnswered ? content : { status: "error", ...refusal(stop, failure) };
+    const flags = isAnswered ? 0 : link.FLAG_ERROR;
+    send(link.REPLY, request, reply, { flags });
+  });
+}
+
+function refusal(stop, failure) {
+  if (failure) return errors.errorContent(failure);
+  return { ename: "Interrupted", evalue: "", traceback: [] };
+}
+
+function onEvent(kind, what, number, executionCount, header, metadata, content) {
+  if (kind === link.REQUEST) {
+    const request = new requests.Request(what, number, executionCount, metadata, content);
+    handlers[what]?.(request);
+  } else if (kind === link.STOPPED) {
+    cells.stopped();
+  } else {
+    process.reallyExit(0);
+  }
+}
+
+// Before the hello: what cells find must be there when the first request comes.
+function prepare() {
+  errors.install();
+  engine.install();
+  requests.install();
+  streams.install();
+  modules.install();
+  globals.install();
+  const memory = constrainedMemory?.() || Infinity;
+  link.watchHeap(Math.floor(Math.min(memory, os.totalmem()) * HEAP_PART));
+}
+
+JSON.parse(link.connect());
+prepare();
+const info = languageInfo(language);
+const banner = `${language.title} on Node.js ${process.version}`;
+link.send(
+  link.HELLO,
+  0,
+  0,
+  JSON.stringify({
+    frame_version: link.FRAME_VERSION,
+    build: link.VERSION,
+    language_info: info,
+    banner,
+    implementation_version: process.version.slice(1),
+  }),
+);
+link.start(onEvent);
