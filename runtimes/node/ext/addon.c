@@ -294,6 +294,26 @@ on_full_heap(void *arg, size_t limit, size_t initial)
     return limit + HEAP_STEP_BYTES;
 }
 
+/* keepContext(depths, at, ids): Node's numbers of the asynchronous context */
+static napi_value
+addon_keep_context(napi_env env, napi_callback_info info)
+{
+    struct arguments arguments = arguments_of(env, info);
+    void *depths = NULL, *ids = NULL;
+    size_t depth_count = 0, id_count = 0;
+    double at = to_number(env, arguments.values[1]);
+
+    napi_get_typedarray_info(env, arguments.values[0], NULL, &depth_count, &depths, NULL,
+                             NULL);
+    napi_get_typedarray_info(env, arguments.values[2], NULL, &id_count, &ids, NULL, NULL);
+    if (at < 0 || at >= (double)depth_count || id_count < 2)
+        napi_throw_error(env, NULL,
+                         "this Node keeps its asynchronous contexts elsewhere");
+    else
+        engine_keep_context((uint32_t *)depths + (size_t)at, ids);
+    return NULL;
+}
+
 /* watchHeap(bytes): what the heap may grow to */
 static napi_value
 addon_watch_heap(napi_env env, napi_callback_info info)
@@ -309,11 +329,17 @@ static const struct function {
     const char *name;
     napi_callback *function;
 } functions[] = {
-    { "connect", addon_connect }, { "start", addon_start },
-    { "send", addon_send },       { "stream", addon_stream },
-    { "enter", addon_enter },     { "leave", addon_leave },
-    { "stop", addon_stop },       { "ask", addon_ask },
-    { "restore", addon_restore }, { "watchHeap", addon_watch_heap },
+    { "connect", addon_connect },
+    { "start", addon_start },
+    { "send", addon_send },
+    { "stream", addon_stream },
+    { "enter", addon_enter },
+    { "leave", addon_leave },
+    { "stop", addon_stop },
+    { "ask", addon_ask },
+    { "restore", addon_restore },
+    { "watchHeap", addon_watch_heap },
+    { "keepContext", addon_keep_context },
 };
 
 static const struct constant {

@@ -5,6 +5,8 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "protocol/cleanup.h"
@@ -20,7 +22,16 @@ static struct {
     void (*cancel)(void *isolate);
     void (*add_heap_callback)(void *isolate, engine_heap_fn *fn, void *arg);
     void (*restore_heap_limit)(void *isolate, double below);
+    void (*add_call_completed)(void *isolate, void (*fn)(void *isolate));
+    void (*add_microtasks_completed)(void *isolate, void (*fn)(void *isolate, void *arg),
+                                     void *arg);
 } v8;
+
+static struct {
+    atomic_bool is_stale; /* something was, or is about to be, unwound */
+    uint32_t *depth; /* borrowed: Node's */
+    double *ids;
+} context;
 
 static const struct symbol {
     const char *name;
@@ -30,6 +41,9 @@ static const struct symbol {
     { ISOLATE "18TerminateExecutionEv", &v8.terminate },
     { ISOLATE "24CancelTerminateExecutionEv", &v8.cancel },
     { ISOLATE "24AddNearHeapLimitCallbackEPFmPvmmES1_", &v8.add_heap_callback },
+    { ISOLATE "24AddCallCompletedCallbackEPFvPS0_E", &v8.add_call_completed },
+    { ISOLATE "30AddMicrotasksCompletedCallbackEPFvPS0_PvES2_",
+      &v8.add_microtasks_completed },
     { ISOLATE "36AutomaticallyRestoreInitialHeapLimitEd", &v8.restore_heap_limit },
 };
 
@@ -50,6 +64,7 @@ engine_find(struct error *err)
 void
 engine_terminate(void)
 {
+    atomic_store(&context.is_stale, true);
     v8.terminate(v8.isolate);
 }
 
@@ -57,6 +72,33 @@ void
 engine_cancel(void)
 {
     v8.cancel(v8.isolate);
+    atomic_store(&context.is_stale, false);
+}
+
+static void
+on_call_completed(void *isolate)
+{
+    (void)isolate;
+    if (!atomic_load(&context.is_stale))
+        return;
+    *context.depth = 0;
+    context.ids[0] = context.ids[1] = 0;
+}
+
+static void
+on_microtasks_completed(void *isolate, void *arg)
+{
+    (void)arg;
+    on_call_completed(isolate);
+}
+
+void
+engine_keep_context(uint32_t *depth, double ids[2])
+{
+    context.depth = depth;
+    context.ids = ids;
+    v8.add_call_completed(v8.isolate, on_call_completed);
+    v8.add_microtasks_completed(v8.isolate, on_microtasks_completed, NULL);
 }
 
 void

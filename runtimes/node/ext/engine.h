@@ -10,6 +10,7 @@
 #define RUNTIMES_NODE_EXT_ENGINE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct error;
 
@@ -23,6 +24,11 @@ void engine_terminate(void);
 
 /* Forgets a termination that has not happened yet. On the main thread. */
 void engine_cancel(void);
+
+/* What Node notes of the asynchronous context that runs: how deep it is, and its id and
+ * its trigger's. Unwound code leaves it as it was, and Node ends when it finds that; so
+ * after a termination it is set to what it is where nothing runs. */
+void engine_keep_context(uint32_t *depth, double ids[2]);
 
 /* Called where the heap is full, in the middle of collecting garbage; returns the new
  * limit in bytes. LIMIT is the present one. */

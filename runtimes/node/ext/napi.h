@@ -42,6 +42,8 @@ int napi_get_value_string_utf8(napi_env env, napi_value value, char *text, size_
                                size_t *ret_length);
 int napi_is_buffer(napi_env env, napi_value value, bool *ret);
 int napi_get_buffer_info(napi_env env, napi_value value, void **data, size_t *length);
+int napi_get_typedarray_info(napi_env env, napi_value value, int *type, size_t *length,
+                             void **data, napi_value *buffer, size_t *offset);
 int napi_throw_error(napi_env env, const char *code, const char *message);
 int napi_get_and_clear_last_exception(napi_env env, napi_value *ret);
 int napi_call_function(napi_env env, napi_value this_value, napi_value function,

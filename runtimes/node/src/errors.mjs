@@ -9,6 +9,7 @@ import { sourceOf } from "./sources.mjs";
 const OURS = new URL("./", import.meta.url).href;
 const OUR_PATH = fileURLToPath(OURS);
 const LIMITS = { ename: 1024, evalue: 1 << 20, traceback: 4 << 20 };
+const LINE_CHARACTERS = 500;
 const FRAME = /^ {4}at (?:async )?(?:.* \()?(In\[\d+\]|cell-\d+):(\d+):(\d+)\)?$/m;
 
 function isOurs(name) {
@@ -90,10 +91,17 @@ function place(text, position) {
   return found && { name: found[1], line: Number(found[2]), column: Number(found[3]) };
 }
 
+// Where the text ends, for what was missing there.
+function lastOf(lines) {
+  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
+}
+
 // The line that failed, with a mark under the column.
 function excerpt({ name, line, column }) {
-  const text = sourceOf(name)?.lines[line - 1];
-  if (text === undefined || text.length > 500) return [];
+  const lines = sourceOf(name)?.lines ?? [];
+  if (lines.length > 0 && line > lines.length) return excerpt({ name, ...lastOf(lines) });
+  const text = lines[line - 1];
+  if (text === undefined || text.length > LINE_CHARACTERS) return [];
   const mark = text.slice(0, column - 1).replace(/[^\t]/g, " ");
   return [`${name}:${line}`, text, `${mark}^`, ""];
 }
@@ -102,7 +110,8 @@ function excerpt({ name, line, column }) {
 // was, for what has no stack.
 export function errorContent(thrown, position) {
   const isError = types.isNativeError(thrown) || thrown instanceof Error;
-  const text = describe(thrown, { colors: false });
+  // Without a stack, inspect puts brackets around an error.
+  const text = describe(thrown, { colors: false }).replace(/^\[(\w+: .*)\]$/s, "$1");
   const ename = isError ? (field(thrown, "name") ?? "Error") : "Uncaught";
   const evalue = isError ? (field(thrown, "message") ?? "") : text;
   const at = place(isError ? text : "", position);

@@ -6,6 +6,8 @@ import timers from "node:timers";
 import timersPromises from "node:timers/promises";
 import { syncBuiltinESMExports } from "node:module";
 
+import { link } from "./link.mjs";
+
 const storage = new AsyncLocalStorage();
 const SWEEP_AT = 1000;
 
@@ -83,8 +85,19 @@ function followPromises(name, optionsAt) {
   }[name];
 }
 
+// Code that is stopped leaves Node's notes of what runs as they were; the addon mends
+// them. There is no other way to them than this old one.
+function keepContext() {
+  const { noDeprecation } = process;
+  process.noDeprecation = true;
+  const { async_hook_fields, async_id_fields, constants } = process.binding("async_wrap");
+  process.noDeprecation = noDeprecation;
+  link.keepContext(async_hook_fields, constants.kStackLength, async_id_fields);
+}
+
 // Lets an interrupt end timers of the cell that it stops.
 export function install() {
+  keepContext();
   timers.Immediate = timers.setImmediate(() => {}).constructor;
   for (const name of ["setTimeout", "setInterval", "setImmediate"]) follow(name);
   followPromises("setTimeout", 2);
