@@ -133,6 +133,16 @@ stop_now(struct link *link, enum link_stop why)
     link->post(event, link->post_arg);
 }
 
+/* Whether there was a signal. With the lock held: who has taken a signal acts on it
+ * before anybody else can say that none is left. */
+static bool
+take_signal(void)
+{
+    uint64_t wakes;
+
+    return read((int)wake_fd, &wakes, sizeof wakes) > 0;
+}
+
 /* What is unread comes first: a signal is sent after the request that it is meant for. */
 static void
 interrupt(struct link *link)
@@ -140,7 +150,7 @@ interrupt(struct link *link)
     bool is_meant;
 
     pthread_mutex_lock(&link->lock);
-    is_meant = link->active != 0;
+    is_meant = take_signal() && link->active != 0;
     if (is_meant && link->is_entered)
         stop_now(link, LINK_STOP_INTERRUPT);
     else if (is_meant)
@@ -238,7 +248,6 @@ run(void *arg)
     struct link *link = arg;
     struct pollfd fds[] = { { .fd = runner_fd(link->runner), .events = POLLIN },
                             { .fd = (int)wake_fd, .events = POLLIN } };
-    uint64_t wakes;
 
     for (;;) {
         if (poll(fds, N_ELEMENTS(fds), -1) < 0)
@@ -247,7 +256,7 @@ run(void *arg)
             end(link);
             return NULL;
         }
-        if (fds[0].revents == 0 && read((int)wake_fd, &wakes, sizeof wakes) > 0)
+        if (fds[0].revents == 0 && fds[1].revents != 0)
             interrupt(link);
     }
 }
@@ -278,6 +287,7 @@ link_send(struct link *link, struct frame *frame, struct error *err)
     if (frame->type == FRAME_REPLY) {
         pthread_mutex_lock(&link->lock);
         link->active = 0;
+        (void)take_signal(); /* the main thread's handler has run by now */
         pthread_mutex_unlock(&link->lock);
     }
     return runner_send(link->runner, frame, err);

@@ -51,6 +51,7 @@ export function enter(request, work, finish) {
 export function stopped() {
   if (running === undefined) return;
   running.request.cancel();
+  engine.abandon();
   running.finish();
 }
 

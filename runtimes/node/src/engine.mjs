@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: MIT
 // V8's inspector, in the same thread: evaluates code as a browser's console does, and
 // answers questions about the live state.
+//
+// An evaluation under way is kept alive here. When V8 collects one that nothing can end
+// any more, it tells the session so, in the middle of collecting garbage, and Node ends.
 import { Session } from "node:inspector";
+import { promiseHooks } from "node:v8";
 
 const GROUP = "cell";
 
-const session = new Session();
+let session;
 let stashId;
 let stashed;
+let underWay; // the promise of the evaluation
+let stopLooking = () => {}; // for it
 
 // Calls METHOD, which answers at once. Throws what the inspector objects to.
 export function post(method, params) {
@@ -21,13 +27,22 @@ export function post(method, params) {
   return answer;
 }
 
-export function install() {
+export function connect() {
+  session = new Session();
   session.connect();
   globalThis.$stash = (value) => {
     stashed = value;
   };
   stashId = post("Runtime.evaluate", { expression: "$stash" }).result.objectId;
   delete globalThis.$stash;
+}
+
+// Forgets the evaluation under way: its `done` will not be called.
+export function abandon() {
+  stopLooking();
+  session.disconnect();
+  underWay = undefined;
+  connect();
 }
 
 function special(text) {
@@ -66,8 +81,14 @@ export function evaluate(code, done) {
     silent: true,
     objectGroup: GROUP,
   };
+  stopLooking(); // stopped code has not
+  underWay = undefined;
+  stopLooking = promiseHooks.onInit((promise) => {
+    underWay ??= promise; // the first is that of the script itself
+  });
   session.post("Runtime.evaluate", params, (error, answer) => {
     if (error) return; // it was stopped: who stopped it knows
+    underWay = undefined;
     const { result, exceptionDetails: details } = answer;
     const value = live(details ? (details.exception ?? result) : result);
     release();
@@ -77,6 +98,7 @@ export function evaluate(code, done) {
       done(undefined, value);
     }
   });
+  stopLooking();
 }
 
 // The value of EXPRESSION, if that can be known without side effects: {value}, else

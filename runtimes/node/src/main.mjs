@@ -65,7 +65,7 @@ function onEvent(kind, what, number, executionCount, header, metadata, content) 
 // Before the hello: what cells find must be there when the first request comes.
 function prepare() {
   errors.install();
-  engine.install();
+  engine.connect();
   requests.install();
   streams.install();
   modules.install();
