@@ -116,8 +116,9 @@ async function runCell(request, prepare) {
   const { code } = request.content;
   let answer;
   try {
+    keep(name, code);
     const { text, original } = await prepare(code, name);
-    keep(name, code, original);
+    if (original) keep(name, code, original);
     answer = await evaluateAgain(rewrite(text), name);
     if (types.isPromise(answer.value)) answer.value = await answer.value;
     for (const display of request.displays) await display;

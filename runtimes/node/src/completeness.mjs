@@ -6,7 +6,9 @@ import { rewrite } from "./rewrite.mjs";
 
 const OPEN_IMPORT = /(?:^|\n)[ \t]*import\s*(?:[\w$]+\s*,\s*)?\{[^}'"]*$/;
 const IMPORTS = /^([ \t]*)(?:import|export)\b(?!\s*[(.])[^;'"]*?(?:['"][^'"\n]*['"])?/gm;
-const HEAD = "async function cell() {";
+const HEAD = "(async function () {";
+const OPEN_COMMENT = /\/\*(?:(?!\*\/)[\s\S])*$/;
+const AT_EOF = /got '<eof>'|Unterminated (?:template|block comment)/;
 const AT_END = /Unexpected end of input|Unterminated template|missing \) after/;
 
 // The text ends within its last construct: only more of it can mend that.
@@ -25,20 +27,25 @@ function indentOf(code) {
   return /[{[(]\s*$/.test(lines.at(-1)) ? `${indent}  ` : indent;
 }
 
+// A refusal of the language's compiler is about the end of the text.
+function isAtEnd({ thrown, line, column }, code) {
+  if (AT_EOF.test(thrown?.message)) return true;
+  const lines = code.trimEnd().split("\n");
+  return line > lines.length || (line === lines.length && column > lines.at(-1).length);
+}
+
 // The content of an is_complete_reply.
 export async function isComplete({ code }, language) {
-  let text = code;
+  const incomplete = { status: "incomplete", indent: indentOf(code) };
+  let text;
   try {
     ({ text } = await language.prepare(code, "cell"));
-  } catch (error) {
-    const isEnd = /<eof>|Unterminated (?:template|regexp|block comment)/.test(error.message);
-    return isEnd ? { status: "incomplete", indent: indentOf(code) } : { status: "invalid" };
+  } catch (refusal) {
+    return isAtEnd(refusal, code) ? incomplete : { status: "invalid" };
   }
-  if (OPEN_IMPORT.test(text)) return { status: "incomplete", indent: "  " };
+  if (OPEN_IMPORT.test(text)) return { ...incomplete, indent: "  " };
   const script = rewrite(text);
-  if (!compileError(`${HEAD}${script}\n}`)) return { status: "complete" };
+  if (!compileError(`${HEAD}${script}\n})`)) return { status: "complete" };
   const plain = script.replace(IMPORTS, (match) => match.replace(/[^\n]/g, " "));
-  return isOpen(plain)
-    ? { status: "incomplete", indent: indentOf(code) }
-    : { status: "invalid" };
+  return isOpen(plain) || OPEN_COMMENT.test(plain) ? incomplete : { status: "invalid" };
 }

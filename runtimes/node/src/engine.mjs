@@ -125,13 +125,16 @@ export function lexicalNames() {
   return post("Runtime.globalLexicalScopeNames", {}).names;
 }
 
-// Whether V8 takes CODE as a script: undefined, or {message, line, column} from 0.
+// Why V8 refuses CODE, which must do nothing when run (an expression that is a function):
+// {message, line, column} from 0, or undefined.
 export function compileError(code) {
-  const { exceptionDetails: details } = post("Runtime.compileScript", {
+  const { exceptionDetails: details } = post("Runtime.evaluate", {
     expression: code,
-    sourceURL: "",
-    persistScript: false,
+    throwOnSideEffect: true,
+    silent: true,
+    objectGroup: GROUP,
   });
+  release();
   if (!details) return undefined;
   const message = details.exception?.description?.split("\n")[0] ?? details.text;
   return { message, line: details.lineNumber, column: details.columnNumber };

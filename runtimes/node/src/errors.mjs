@@ -16,11 +16,14 @@ function isOurs(name) {
   return name.startsWith(OURS) || name.startsWith(OUR_PATH) || name === "node:inspector";
 }
 
+// The script's name; a cell's is none of a file.
+const nameOf = (frame) => frame.getFileName() || frame.getScriptNameOrSourceURL?.() || "";
+
 const isInternal = (name) => name.startsWith("node:");
 
 // The frames of user code and of what it calls, not of what calls it.
 function kept(frames) {
-  const names = frames.map((frame) => frame.getFileName() ?? "");
+  const names = frames.map(nameOf);
   const first = names.findIndex(isOurs);
   let end = first < 0 ? frames.length : first;
   while (end > 0 && isInternal(names[end - 1])) end--;
@@ -42,8 +45,8 @@ function headline(error) {
 
 // Where code was compiled to other code, positions are those of what was written.
 function frameText(frame) {
-  const name = frame.getFileName();
-  const source = name && sourceOf(name);
+  const name = nameOf(frame);
+  const source = sourceOf(name);
   const text = String(frame);
   if (!source?.original) return text;
   const [line, column] = [frame.getLineNumber(), frame.getColumnNumber()];

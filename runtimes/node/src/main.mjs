@@ -70,8 +70,9 @@ function prepare() {
   streams.install();
   modules.install();
   globals.install();
-  const memory = constrainedMemory?.() || Infinity;
-  link.watchHeap(Math.floor(Math.min(memory, os.totalmem()) * HEAP_PART));
+  const memory = constrainedMemory?.() ?? 0;
+  const isLimited = memory > 0 && memory < os.totalmem(); // else V8's own bound is good
+  link.watchHeap(isLimited ? Math.floor(memory * HEAP_PART) : 0);
 }
 
 JSON.parse(link.connect());

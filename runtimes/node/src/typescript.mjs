@@ -12,15 +12,12 @@ const TRANSFORM = {
   noEmptyExport: true,
 };
 
-// A refusal of the compiler's as V8 would tell it.
-export class TypeScriptError extends SyntaxError {
-  constructor(refusal) {
-    super(refusal.message);
-    this.name = "SyntaxError";
-    this.stack = `SyntaxError: ${refusal.message}`;
-    this.line = refusal.startLine;
-    this.column = refusal.startColumn + 1;
-  }
+// A refusal of the compiler's, as V8 would tell it.
+function refused(refusal) {
+  if (typeof refusal?.message !== "string") return refusal;
+  const thrown = new SyntaxError(refusal.message);
+  thrown.stack = `SyntaxError: ${refusal.message}`;
+  return { thrown, line: refusal.startLine, column: refusal.startColumn + 1 };
 }
 
 function positions(map) {
@@ -45,7 +42,7 @@ function transform(code, name) {
 }
 
 // {text, original}: the JavaScript of CODE, and where that was in CODE if it has moved.
-// TypeScriptError: it is none.
+// Throws {thrown, line, column} if it is none.
 export function compile(code, name) {
   try {
     return { text: transformSync(code, { mode: "strip-only", filename: name }).code };
@@ -57,8 +54,4 @@ export function compile(code, name) {
   } catch (refusal) {
     throw refused(refusal);
   }
-}
-
-function refused(refusal) {
-  return typeof refusal?.message === "string" ? new TypeScriptError(refusal) : refusal;
 }
