@@ -112,7 +112,12 @@ export function complete({ code, cursor_pos: cursor }) {
     cursor_start: place.start,
     cursor_end: place.end,
     metadata: {
-      [TYPES_KEY]: wanted.map(([text, type]) => ({ ...place, text, type, signature: "" })),
+      [TYPES_KEY]: wanted.map(([text, type]) => ({
+        ...place,
+        text,
+        type,
+        signature: "",
+      })),
     },
   };
 }

@@ -117,7 +117,10 @@ function isFrame(value) {
 }
 
 function frameBundle(value) {
-  return { "text/html": tableHtml(value.head(50).toRecords()), "text/plain": text(value) };
+  return {
+    "text/html": tableHtml(value.head(50).toRecords()),
+    "text/plain": text(value),
+  };
 }
 
 // The bundle of VALUE, or a promise of it, where a method of the user's makes one.
@@ -174,7 +177,11 @@ export function display(value, options = {}) {
   }
   const type = options.update ? link.UPDATE_DISPLAY_DATA : link.DISPLAY_DATA;
   const publish = ({ data, metadata }) => {
-    const content = { data, metadata: { ...metadata, ...options.metadata }, transient: {} };
+    const content = {
+      data,
+      metadata: { ...metadata, ...options.metadata },
+      transient: {},
+    };
     if (id !== undefined) content.transient.display_id = String(id);
     send(type, request, content);
     return id === undefined ? undefined : new Handle(id);
@@ -223,7 +230,8 @@ Object.assign(display, {
     return display(bundle, { ...options, raw: true });
   },
   mime: (bundle, options) => display(bundle, { ...options, raw: true }),
-  update: (id, value, options) => display(value, { ...options, display_id: id, update: true }),
+  update: (id, value, options) =>
+    display(value, { ...options, display_id: id, update: true }),
   clear: (options = {}) => {
     const wait = options === true || options.wait === true;
     send(link.CLEAR_OUTPUT, current(), { wait });

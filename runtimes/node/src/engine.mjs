@@ -93,7 +93,11 @@ export function evaluate(code, done) {
     const value = live(details ? (details.exception ?? result) : result);
     release();
     if (details) {
-      done({ thrown: value, line: details.lineNumber + 1, column: details.columnNumber + 1 });
+      done({
+        thrown: value,
+        line: details.lineNumber + 1,
+        column: details.columnNumber + 1,
+      });
     } else {
       done(undefined, value);
     }

@@ -10,7 +10,7 @@ import { link, toJson } from "./link.mjs";
 import { current } from "./requests.mjs";
 import { stderr, stdout } from "./streams.mjs";
 
-const NAME = /^[a-z][a-z\d]*$/;
+const NAME = /^[a-z][a-z\d_]*$/;
 
 function define(name, value) {
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
@@ -84,7 +84,9 @@ function installReports() {
 
 export function install() {
   define("display", display);
-  Object.entries({ prompt, confirm, alert }).forEach(([name, value]) => define(name, value));
+  Object.entries({ prompt, confirm, alert }).forEach(([name, value]) =>
+    define(name, value),
+  );
   installModules();
   installExit();
   installReports();

@@ -61,7 +61,9 @@ function signature(name, source) {
   const found = isClass ? /constructor\s*(\([^)]*\))/.exec(source) : null;
   if (isClass) return `class ${name}${found ? found[1] : "()"}`;
   const head = /^[^{]*?(\((?:[^()]|\([^()]*\))*\))/.exec(source);
-  return isNative ? undefined : `${name}${head ? head[1] : `(${source.split("=>")[0].trim()})`}`;
+  return isNative
+    ? undefined
+    : `${name}${head ? head[1] : `(${source.split("=>")[0].trim()})`}`;
 }
 
 function kind(value) {

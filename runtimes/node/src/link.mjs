@@ -15,5 +15,7 @@ export function send(type, request, content, { flags = 0, metadata } = {}) {
 }
 
 export function toJson(value) {
-  return JSON.stringify(value, (_, item) => (typeof item === "bigint" ? `${item}` : item));
+  return JSON.stringify(value, (_, item) =>
+    typeof item === "bigint" ? `${item}` : item,
+  );
 }

@@ -16,8 +16,11 @@ import * as modules from "./modules.mjs";
 import * as requests from "./requests.mjs";
 import * as streams from "./streams.mjs";
 
-const HEAP_PART = 0.75; // of the memory that there may be, for values; the rest is code,
-// buffers and what the operating system needs
+// Values get what is left of the memory by code, buffers and what the operating system
+// needs; and at most what V8 takes by itself where there is enough.
+const MEMORY_REST = 96 * 2 ** 20;
+const HEAP_BYTES_MAX = 4 * 2 ** 30;
+
 const language = LANGUAGES[process.argv[2]];
 
 const handlers = {
@@ -62,6 +65,15 @@ function onEvent(kind, what, number, executionCount, header, metadata, content) 
   }
 }
 
+// What the heap may grow to, in bytes; 0: no further than it would by itself.
+function heapMax() {
+  const chosen = `${process.env.NODE_OPTIONS} ${process.execArgv.join(" ")}`;
+  if (/--max[-_]old[-_]space[-_]size/.test(chosen)) return 0;
+  const memory = Math.min(constrainedMemory?.() || Infinity, os.totalmem());
+  const heap = memory - Math.max(MEMORY_REST, memory / 4);
+  return Math.max(0, Math.min(Math.floor(heap), HEAP_BYTES_MAX));
+}
+
 // Before the hello: what cells find must be there when the first request comes.
 function prepare() {
   errors.install();
@@ -70,9 +82,7 @@ function prepare() {
   streams.install();
   modules.install();
   globals.install();
-  const memory = constrainedMemory?.() ?? 0;
-  const isLimited = memory > 0 && memory < os.totalmem(); // else V8's own bound is good
-  link.watchHeap(isLimited ? Math.floor(memory * HEAP_PART) : 0);
+  link.watchHeap(heapMax());
 }
 
 JSON.parse(link.connect());

@@ -46,7 +46,9 @@ async function load(name, options, wanted = []) {
     return jsonModule(path.resolve(process.cwd(), specifier), specifier, wanted);
   }
   const given = attributes && { with: attributes, assert: attributes };
-  const namespace = await (given ? here().load(specifier, given) : here().load(specifier));
+  const namespace = await (given
+    ? here().load(specifier, given)
+    : here().load(specifier));
   for (const exported of wanted) {
     if (!(exported in namespace)) throw missing(specifier, exported);
   }

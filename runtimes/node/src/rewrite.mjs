@@ -181,7 +181,11 @@ export function redeclare(code, name, isLexical) {
           (node.type === "ClassDeclaration" && !isLexical);
     if (!isOne) continue;
     if (node.type === "VariableDeclaration") {
-      changes.push({ start: node.start, end: node.start + node.kind.length, text: wanted });
+      changes.push({
+        start: node.start,
+        end: node.start + node.kind.length,
+        text: wanted,
+      });
     } else if (node.id.name === name) {
       changes.push({ start: node.start, end: node.start, text: `${wanted} ${name} = ` });
       changes.push({ start: node.end, end: node.end, text: ";" });

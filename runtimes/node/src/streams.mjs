@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // process.stdout, process.stderr and console. Text goes out at once, as a frame of the
-// request it belongs to; bytes go raw to the file descriptor.
+// request it belongs to; bytes that are no text go raw to the file descriptor.
+import { isUtf8 } from "node:buffer";
 import { Console } from "node:console";
 import { writeSync } from "node:fs";
 import { Writable } from "node:stream";
@@ -40,14 +41,15 @@ class OutputStream extends Writable {
       if (!ArrayBuffer.isView(chunk)) {
         throw new TypeError(`a string or bytes are needed, not ${typeof chunk}`);
       }
-      writeRaw(this.fd, chunk);
+      if (isUtf8(chunk)) this.#send(Buffer.from(chunk).toString());
+      else writeRaw(this.fd, chunk);
     }
     if (typeof done === "function") process.nextTick(done);
     return true;
   }
 
   #send(text) {
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       let end = Math.min(at + PIECE_CHARACTERS, text.length);
       const code = text.charCodeAt(end - 1);
       if (end < text.length && code >= 0xd800 && code < 0xdc00) end++;

@@ -25,7 +25,8 @@ function positions(map) {
   return (line, column) => {
     const entry = payload.findEntry(line - 1, column - 1);
     if (entry.originalLine === undefined) return [line, column];
-    const past = entry.generatedLine === line - 1 ? column - 1 - entry.generatedColumn : 0;
+    const past =
+      entry.generatedLine === line - 1 ? column - 1 - entry.generatedColumn : 0;
     return [entry.originalLine + 1, entry.originalColumn + 1 + past];
   };
 }
