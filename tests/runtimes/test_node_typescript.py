@@ -20,7 +20,7 @@ from tests.runtimes.framelib import Runner
         (["namespace N { export const q = 5 }", "N.q"], "5"),
         (
             [
-                "class P { constructor(private x: number) {} get y() { return this.x } }\n"
+                "class P { constructor(private x: number) {} get y() { return this.x }}\n"
                 "new P(3).y"
             ],
             "3",

@@ -18,6 +18,8 @@
 static struct {
     void *isolate; /* borrowed */
     void *(*get_current)(void);
+    void (*request_interrupt)(void *isolate, void (*fn)(void *isolate, void *arg),
+                              void *arg);
     void (*terminate)(void *isolate);
     void (*cancel)(void *isolate);
     void (*add_heap_callback)(void *isolate, engine_heap_fn *fn, void *arg);
@@ -27,8 +29,9 @@ static struct {
                                      void *arg);
 } v8;
 
+static atomic_bool is_wanted; /* a termination, which may have happened */
+
 static struct {
-    atomic_bool is_stale; /* something was, or is about to be, unwound */
     uint32_t *depth; /* borrowed: Node's */
     double *ids;
 } context;
@@ -38,6 +41,7 @@ static const struct symbol {
     void *field; /* a pointer to a function */
 } symbols[] = {
     { ISOLATE "10GetCurrentEv", &v8.get_current },
+    { ISOLATE "16RequestInterruptEPFvPS0_PvES2_", &v8.request_interrupt },
     { ISOLATE "18TerminateExecutionEv", &v8.terminate },
     { ISOLATE "24CancelTerminateExecutionEv", &v8.cancel },
     { ISOLATE "24AddNearHeapLimitCallbackEPFmPvmmES1_", &v8.add_heap_callback },
@@ -61,25 +65,35 @@ engine_find(struct error *err)
     return v8.isolate == NULL ? error_set(err, -ENOSYS, "no isolate") : 0;
 }
 
+/* On the main thread, between two steps of JavaScript. */
+static void
+terminate_now(void *isolate, void *arg)
+{
+    (void)arg;
+    if (atomic_load(&is_wanted))
+        v8.terminate(isolate);
+}
+
+/* Not at once: Node's own functions are not made for a termination in their middle. */
 void
 engine_terminate(void)
 {
-    atomic_store(&context.is_stale, true);
-    v8.terminate(v8.isolate);
+    atomic_store(&is_wanted, true);
+    v8.request_interrupt(v8.isolate, terminate_now, NULL);
 }
 
 void
 engine_cancel(void)
 {
+    atomic_store(&is_wanted, false);
     v8.cancel(v8.isolate);
-    atomic_store(&context.is_stale, false);
 }
 
 static void
 on_call_completed(void *isolate)
 {
     (void)isolate;
-    if (!atomic_load(&context.is_stale))
+    if (!atomic_load(&is_wanted))
         return;
     *context.depth = 0;
     context.ids[0] = context.ids[1] = 0;
