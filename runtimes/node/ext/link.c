@@ -21,6 +21,7 @@
 
 #define END_GRACE_SECONDS 2
 #define WAKE_FD_MIN 100
+#define REPEAT_MS 250
 
 struct link {
     struct runner *runner; /* owned */
@@ -242,6 +243,29 @@ end(struct link *link)
     _exit(0);
 }
 
+/* Milliseconds to wait for something new; -1: as long as it takes. */
+static int
+patience(struct link *link)
+{
+    bool is_under_way;
+
+    pthread_mutex_lock(&link->lock);
+    is_under_way = link->is_entered && link->stop == LINK_STOP_INTERRUPT;
+    pthread_mutex_unlock(&link->lock);
+    return is_under_way ? REPEAT_MS : -1;
+}
+
+/* User code was to be stopped, and has not been: it may wait for a child that it was just
+ * about to start, and that the signal has missed. */
+static void
+repeat_interrupt(void)
+{
+    if (getpgrp() == getpid())
+        kill(0, SIGINT);
+    else
+        on_interrupt(SIGINT);
+}
+
 static void *
 run(void *arg)
 {
@@ -250,7 +274,11 @@ run(void *arg)
                             { .fd = (int)wake_fd, .events = POLLIN } };
 
     for (;;) {
-        if (poll(fds, N_ELEMENTS(fds), -1) < 0)
+        int count = poll(fds, N_ELEMENTS(fds), patience(link));
+
+        if (count == 0)
+            repeat_interrupt();
+        if (count <= 0)
             continue;
         if (fds[0].revents != 0 && !read_frame(link)) {
             end(link);
