@@ -237,8 +237,8 @@ add_runtime(const struct doctor *doctor, json_t *rows, const char *folder,
     int r = runtime_load(&runtime, folder, name, &err);
 
     if (r == 0)
-        r = environment_probe(&environment, runtime,
-                              runtime->interpreter != NULL ? python : NULL, &err);
+        r = environment_probe(&environment, runtime, environment_python(runtime, python),
+                              &err);
     if (r < 0)
         return r;
     if (r > 0)

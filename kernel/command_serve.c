@@ -313,13 +313,12 @@ load_language(struct serve *serve, const char *name, struct error *err)
     CLEANUP(environment_destroyp) struct environment *environment = NULL;
     struct runtime *loaded;
     struct environment *found;
-    const char *python = serve->settings.python;
+    const char *python;
     int r = load_runtime(&runtime, serve, name, err);
 
     if (r != 0)
         return r;
-    if (runtime->interpreter == NULL)
-        python = NULL; /* meant for the others */
+    python = environment_python(runtime, serve->settings.python);
     if (python != NULL || find_environment(&environment, runtime) != 0)
         r = environment_probe(&environment, runtime, python, err);
     if (r != 0)
