@@ -342,7 +342,7 @@ link_leave(struct link *link)
     enum link_stop stop;
 
     pthread_mutex_lock(&link->lock);
-    stop = link->stop;
+    stop = take_signal() ? LINK_STOP_INTERRUPT : link->stop;
     link->is_entered = false;
     link->stop = LINK_STOP_NONE;
     if (!link->is_closed)

@@ -18,7 +18,7 @@ import * as streams from "./streams.mjs";
 
 // Values get what is left of the memory by code, buffers and what the operating system
 // needs; and at most what V8 takes by itself where there is enough.
-const MEMORY_REST = 96 * 2 ** 20;
+const MEMORY_REST = 128 * 2 ** 20;
 const HEAP_BYTES_MAX = 4 * 2 ** 30;
 
 const language = LANGUAGES[process.argv[2]];
@@ -70,7 +70,7 @@ function heapMax() {
   const chosen = `${process.env.NODE_OPTIONS} ${process.execArgv.join(" ")}`;
   if (/--max[-_]old[-_]space[-_]size/.test(chosen)) return 0;
   const memory = Math.min(constrainedMemory?.() || Infinity, os.totalmem());
-  const heap = memory - Math.max(MEMORY_REST, memory / 4);
+  const heap = memory - Math.max(MEMORY_REST, memory / 3);
   return Math.max(0, Math.min(Math.floor(heap), HEAP_BYTES_MAX));
 }
 
