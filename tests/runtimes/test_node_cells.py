@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.runtimes.framelib import FLAG_ERROR, Runner
+from tests.runtimes.framelib import FLAG_ERROR, Frame, Runner
 
 # Cells that are run one after the other, and the text of the last one's result; None:
 # there is none. docs/javascript.md has the same table for a person.
@@ -298,3 +298,44 @@ def test_hello_tells_the_language(start_node: Any) -> None:
         runner = start_node(language)
         info = runner.greeting["language_info"]
         assert (info["name"], info["file_extension"]) == (language, suffix)
+
+
+def test_reply_that_is_too_large_is_an_error(node: Runner) -> None:
+    shown = "({'text/plain': 'x'.repeat(1.4e8)})"
+    wanted = {"big": f"({{[Symbol.for('Jupyter.display')]: () => {shown}}})"}
+    outcome = node.run("1", user_expressions=wanted)
+    assert outcome.status == "error"
+    assert "cannot be sent" in outcome.reply.content["evalue"]
+    assert node.run("2").status == "ok"
+
+
+def test_result_that_is_too_large_is_an_error(node: Runner) -> None:
+    assert node.run("display.text('x'.repeat(1.4e8))").status == "error"
+    assert node.run("2").status == "ok"
+
+
+def test_end_of_the_conversation_runs_exit_listeners(
+    node: Runner, tmp_path: Path
+) -> None:
+    node.run("process.on('exit', () => fs.writeFileSync('ended', ''))")
+    node.send(Frame("shutdown", 0))
+    assert node.process.wait(20) == 0
+    assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "JSON.stringify = JSON.parse = undefined",
+        "globalThis.Promise = globalThis.Error = undefined",
+        "delete globalThis.console; process.stdout = null",
+        "Error.prepareStackTrace = () => { throw 1 }; Error.stackTraceLimit = 0",
+        "Object.freeze(globalThis)",
+    ],
+)
+def test_runner_lives_on_when_user_code_breaks_what_there_is(
+    node: Runner, code: str
+) -> None:
+    node.run(code)
+    assert node.run("2").status == "ok"
+    assert node.run("throw 'x'").status == "error"

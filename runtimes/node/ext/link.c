@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -43,6 +44,7 @@ struct link {
 
 /* For the handler of SIGINT. */
 static volatile sig_atomic_t wake_fd = -1;
+static atomic_bool is_signalled; /* and nobody has acted on it yet */
 
 static void
 on_interrupt(int signal_number)
@@ -51,6 +53,7 @@ on_interrupt(int signal_number)
     uint64_t one = 1;
 
     (void)signal_number;
+    atomic_store(&is_signalled, true);
     if (write((int)wake_fd, &one, sizeof one) < 0)
         (void)0; /* it is full of wakes already */
     errno = saved;
@@ -139,9 +142,7 @@ stop_now(struct link *link, enum link_stop why)
 static bool
 take_signal(void)
 {
-    uint64_t wakes;
-
-    return read((int)wake_fd, &wakes, sizeof wakes) > 0;
+    return atomic_exchange(&is_signalled, false);
 }
 
 /* What is unread comes first: a signal is sent after the request that it is meant for. */
@@ -272,6 +273,7 @@ run(void *arg)
     struct link *link = arg;
     struct pollfd fds[] = { { .fd = runner_fd(link->runner), .events = POLLIN },
                             { .fd = (int)wake_fd, .events = POLLIN } };
+    uint64_t wakes;
 
     for (;;) {
         int count = poll(fds, N_ELEMENTS(fds), patience(link));
@@ -284,7 +286,7 @@ run(void *arg)
             end(link);
             return NULL;
         }
-        if (fds[0].revents == 0 && fds[1].revents != 0)
+        if (fds[0].revents == 0 && read((int)wake_fd, &wakes, sizeof wakes) > 0)
             interrupt(link);
     }
 }

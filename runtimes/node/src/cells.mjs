@@ -6,11 +6,13 @@ import { types } from "node:util";
 import * as engine from "./engine.mjs";
 import { errorContent } from "./errors.mjs";
 import { formatResult } from "./display.mjs";
-import { link, send } from "./link.mjs";
+import { link, send, sendReply } from "./link.mjs";
 import { runFor } from "./requests.mjs";
 import { rewrite, redeclare } from "./rewrite.mjs";
 import { keep } from "./sources.mjs";
 import { give } from "./variables.mjs";
+
+const { Promise, Object, String } = globalThis; // user code may replace them
 
 let running; // the run under way: {request, finish}
 let exitCode = 0;
@@ -204,5 +206,5 @@ function reply(request, stop, failure, answers) {
     send(link.ERROR, request, error);
     request.hasEnded = true;
   }
-  send(link.REPLY, request, content, { flags });
+  sendReply(request, content, flags);
 }

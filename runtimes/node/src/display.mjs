@@ -7,6 +7,8 @@ import { describe } from "./errors.mjs";
 import { link, send } from "./link.mjs";
 import { current } from "./requests.mjs";
 
+const { Buffer, Object, Promise, String } = globalThis; // user code may replace them
+
 export const DISPLAY = Symbol.for("Jupyter.display");
 const INSPECT = { colors: false, depth: 4, maxStringLength: 100_000 };
 const MIME = /^[\w+.-]+\/[\w+.-]+$/;

@@ -7,6 +7,8 @@
 import { Session } from "node:inspector";
 import { promiseHooks } from "node:v8";
 
+const { Error, Object } = globalThis; // user code may replace them
+
 const GROUP = "cell";
 
 let session;

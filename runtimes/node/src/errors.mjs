@@ -6,6 +6,8 @@ import { inspect, types } from "node:util";
 
 import { sourceOf } from "./sources.mjs";
 
+const { Error, Object } = globalThis; // user code may replace them
+
 const OURS = new URL("./", import.meta.url).href;
 const OUR_PATH = fileURLToPath(OURS);
 const LIMITS = { ename: 1024, evalue: 1 << 20, traceback: 4 << 20 };

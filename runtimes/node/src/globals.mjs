@@ -6,7 +6,7 @@ import Module from "node:module";
 import { exit } from "./cells.mjs";
 import { describe } from "./errors.mjs";
 import { display } from "./display.mjs";
-import { link, toJson } from "./link.mjs";
+import { fromJson, link, toJson } from "./link.mjs";
 import { current } from "./requests.mjs";
 import { stderr, stdout } from "./streams.mjs";
 
@@ -24,7 +24,7 @@ function ask(question, password = false) {
   }
   if (request.hasEnded) throw new Error("input was asked for after the cell's end");
   const answer = link.ask(request.number, toJson({ prompt: `${question}`, password }));
-  const value = answer === undefined ? "\x04" : JSON.parse(answer).value;
+  const value = answer === undefined ? "\x04" : fromJson(answer).value;
   return typeof value !== "string" || value === "\x04" ? null : value;
 }
 

@@ -14,8 +14,27 @@ export function send(type, request, content, { flags = 0, metadata } = {}) {
   }
 }
 
+// Sends the reply to REQUEST; whatever user code put into it, there is one.
+export function sendReply(request, content, flags = 0) {
+  try {
+    send(link.REPLY, request, content, { flags });
+  } catch (error) {
+    const evalue = `the reply cannot be sent: ${error.message}`;
+    const instead = { ename: error.name, evalue, traceback: [evalue] };
+    const { execution_count } = content;
+    send(
+      link.REPLY,
+      request,
+      { status: "error", execution_count, ...instead },
+      { flags: flags | link.FLAG_ERROR },
+    );
+  }
+}
+
+// User code may replace these.
+const { stringify } = JSON;
+export const fromJson = JSON.parse;
+
 export function toJson(value) {
-  return JSON.stringify(value, (_, item) =>
-    typeof item === "bigint" ? `${item}` : item,
-  );
+  return stringify(value, (_, item) => (typeof item === "bigint" ? `${item}` : item));
 }

@@ -11,7 +11,7 @@ import * as globals from "./globals.mjs";
 import { inspectCode } from "./inspect.mjs";
 import { isComplete } from "./completeness.mjs";
 import { languageInfo, LANGUAGES } from "./language.mjs";
-import { link, send } from "./link.mjs";
+import { link, send, sendReply } from "./link.mjs";
 import * as modules from "./modules.mjs";
 import * as requests from "./requests.mjs";
 import * as streams from "./streams.mjs";
@@ -45,7 +45,7 @@ function ask(request, answer) {
     const isAnswered = stop === link.STOP_NONE && !failure;
     const reply = isAnswered ? content : { status: "error", ...refusal(stop, failure) };
     const flags = isAnswered ? 0 : link.FLAG_ERROR;
-    send(link.REPLY, request, reply, { flags });
+    sendReply(request, reply, flags);
   });
 }
 
@@ -61,6 +61,15 @@ function onEvent(kind, what, number, executionCount, header, metadata, content) 
   } else if (kind === link.STOPPED) {
     cells.stopped();
   } else {
+    end();
+  }
+}
+
+// Lets user code tidy up; the addon sees to it that this ends.
+function end() {
+  try {
+    process.emit("exit", 0);
+  } finally {
     process.reallyExit(0);
   }
 }

@@ -6,7 +6,7 @@ import timers from "node:timers";
 import timersPromises from "node:timers/promises";
 import { syncBuiltinESMExports } from "node:module";
 
-import { link } from "./link.mjs";
+import { fromJson, link } from "./link.mjs";
 
 const storage = new AsyncLocalStorage();
 const SWEEP_AT = 1000;
@@ -16,8 +16,8 @@ export class Request {
     this.type = type;
     this.number = number;
     this.executionCount = executionCount;
-    this.metadata = metadata ? JSON.parse(metadata) : {};
-    this.content = content ? JSON.parse(content) : {};
+    this.metadata = metadata ? fromJson(metadata) : {};
+    this.content = content ? fromJson(content) : {};
     this.hasEnded = false;
     this.timers = new Set(); // what an interrupt takes from a cell that waits
     this.abort = undefined;
