@@ -145,10 +145,11 @@ on_event(napi_env env, napi_value listener, void *context, void *data)
     (void)context;
     if (env == NULL)
         return; /* the program is ending */
-    if (event->kind != LINK_REQUEST) {
+    if (event->kind == LINK_CLOSED)
         engine_cancel(); /* what was to be stopped has been */
+    if (event->kind == LINK_STOPPED) {
         stop = link_stopped(addon.link, event);
-        if (event->kind == LINK_STOPPED && stop == LINK_STOP_NONE)
+        if (stop == LINK_STOP_NONE)
             return;
     }
     arguments[0] = from_number(env, event->kind);

@@ -338,17 +338,26 @@ link_enter(struct link *link)
     return may_run;
 }
 
+/* With the lock held. */
+static enum link_stop
+leave(struct link *link)
+{
+    enum link_stop stop = take_signal() ? LINK_STOP_INTERRUPT : link->stop;
+
+    link->is_entered = false;
+    link->stop = LINK_STOP_NONE;
+    if (!link->is_closed)
+        engine_cancel();
+    return stop;
+}
+
 enum link_stop
 link_leave(struct link *link)
 {
     enum link_stop stop;
 
     pthread_mutex_lock(&link->lock);
-    stop = take_signal() ? LINK_STOP_INTERRUPT : link->stop;
-    link->is_entered = false;
-    link->stop = LINK_STOP_NONE;
-    if (!link->is_closed)
-        engine_cancel();
+    stop = leave(link);
     pthread_mutex_unlock(&link->lock);
     return stop;
 }
@@ -360,7 +369,7 @@ link_stopped(struct link *link, const struct link_event *event)
 
     pthread_mutex_lock(&link->lock);
     if (link->is_entered && link->entry == event->entry)
-        stop = link->stop;
+        stop = leave(link);
     pthread_mutex_unlock(&link->lock);
     return stop;
 }

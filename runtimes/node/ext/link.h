@@ -60,7 +60,8 @@ bool link_enter(struct link *link);
 /* User code has ended; says what has stopped it since link_enter. */
 enum link_stop link_leave(struct link *link);
 
-/* What a LINK_STOPPED event is about, LINK_STOP_NONE if that has been left. */
+/* As link_leave, for what EVENT, a LINK_STOPPED, is about; LINK_STOP_NONE: that has been
+ * left already. */
 enum link_stop link_stopped(struct link *link, const struct link_event *event);
 
 /* Stops the user code that runs, from within. False: none has been entered. */

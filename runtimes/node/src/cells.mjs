@@ -28,18 +28,19 @@ class Failure {
 export function enter(request, work, finish) {
   running = {
     request,
-    finish(failure, value) {
+    // STOP: known already, or what the addon has seen until now.
+    finish(failure, value, stop) {
       if (running?.request !== request) return; // stopped meanwhile
-      const stop = link.leave();
+      stop ??= link.leave();
       running = undefined;
-      request.end();
+      request.hasEnded = true;
       finish(stop, failure, value);
     },
   };
   const { finish: end } = running;
   if (!link.enter()) {
     running = undefined;
-    request.end();
+    request.hasEnded = true;
     finish(link.STOP_INTERRUPT);
     return;
   }
@@ -50,11 +51,11 @@ export function enter(request, work, finish) {
 }
 
 // User code was stopped; what is left of it goes.
-export function stopped() {
+export function stopped(stop) {
   if (running === undefined) return;
   running.request.cancel();
   engine.abandon();
-  running.finish();
+  running.finish(undefined, undefined, stop);
 }
 
 // `process.exit` of a cell ends the cell.

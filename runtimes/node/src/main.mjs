@@ -59,7 +59,7 @@ function onEvent(kind, what, number, executionCount, header, metadata, content) 
     const request = new requests.Request(what, number, executionCount, metadata, content);
     handlers[what]?.(request);
   } else if (kind === link.STOPPED) {
-    cells.stopped();
+    cells.stopped(what);
   } else {
     end();
   }

@@ -5,11 +5,11 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import timers from "node:timers";
 import timersPromises from "node:timers/promises";
 import { syncBuiltinESMExports } from "node:module";
+import { promisify } from "node:util";
 
 import { fromJson, link } from "./link.mjs";
 
 const storage = new AsyncLocalStorage();
-const SWEEP_AT = 1000;
 
 export class Request {
   constructor(type, number, executionCount, metadata, content) {
@@ -19,24 +19,15 @@ export class Request {
     this.metadata = metadata ? fromJson(metadata) : {};
     this.content = content ? fromJson(content) : {};
     this.hasEnded = false;
-    this.timers = new Set(); // what an interrupt takes from a cell that waits
-    this.abort = undefined;
+    this.isStopped = false; // its timers do nothing any more
+    this.abort = undefined; // for those that are promises
     this.displays = new Set(); // promises of displays under way
   }
 
   // Ends what the request has left to happen, for it was stopped.
   cancel() {
-    for (const timer of this.timers) {
-      timer instanceof timers.Immediate
-        ? timers.clearImmediate(timer)
-        : timers.clearTimeout(timer);
-    }
+    this.isStopped = true;
     this.abort?.abort();
-  }
-
-  end() {
-    this.hasEnded = true;
-    this.timers.clear();
   }
 }
 
@@ -50,25 +41,29 @@ export function runFor(request, work) {
   return storage.run(request, work);
 }
 
-function track(timer) {
-  const request = current();
-  if (!request.hasEnded && request.number > 0) {
-    if (request.timers.size >= SWEEP_AT) {
-      for (const other of request.timers) {
-        if (other._destroyed) request.timers.delete(other);
-      }
-    }
-    request.timers.add(timer);
-  }
-  return timer;
-}
-
-function follow(name) {
+// The timer itself knows whom it is for: code can be stopped before it has noted what it
+// has just started.
+function follow(name, clear) {
   const original = timers[name];
-  const tracked = { [name]: (...given) => track(original(...given)) }[name];
-  Object.defineProperties(tracked, Object.getOwnPropertyDescriptors(original));
-  timers[name] = tracked;
-  globalThis[name] = tracked;
+  const followed = {
+    [name](callback, ...rest) {
+      const request = current();
+      if (typeof callback !== "function") return original(callback, ...rest);
+      return original(
+        function timer(...given) {
+          if (request.isStopped) clear(this);
+          else callback.apply(this, given);
+        },
+        ...rest,
+      );
+    },
+  }[name];
+  Object.defineProperty(followed, promisify.custom, {
+    enumerable: true,
+    get: () => timersPromises[name],
+  });
+  timers[name] = followed;
+  globalThis[name] = followed;
 }
 
 function followPromises(name, optionsAt) {
@@ -98,8 +93,9 @@ function keepContext() {
 // Lets an interrupt end timers of the cell that it stops.
 export function install() {
   keepContext();
-  timers.Immediate = timers.setImmediate(() => {}).constructor;
-  for (const name of ["setTimeout", "setInterval", "setImmediate"]) follow(name);
+  follow("setTimeout", timers.clearTimeout);
+  follow("setInterval", timers.clearInterval);
+  follow("setImmediate", () => {});
   followPromises("setTimeout", 2);
   followPromises("setImmediate", 1);
   followPromises("setInterval", 2);
