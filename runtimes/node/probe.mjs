@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-const MAJOR_MIN = 18;
+const VERSION_MIN = [18, 15];
 const SYSTEM = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"]; // always shown
 const language = process.argv[2];
 const runtime = path.dirname(fileURLToPath(import.meta.url));
@@ -27,7 +27,7 @@ function mounts() {
 }
 
 async function describe() {
-  const major = Number(process.versions.node.split(".")[0]);
+  const [major, minor] = process.versions.node.split(".").map(Number);
   const answer = {
     executable: process.execPath,
     prefix: path.dirname(path.dirname(process.execPath)),
@@ -36,9 +36,9 @@ async function describe() {
     banner: null,
     error: null,
   };
-  if (major < MAJOR_MIN) {
+  if (major < VERSION_MIN[0] || (major === VERSION_MIN[0] && minor < VERSION_MIN[1])) {
     const version = process.versions.node;
-    answer.error = `${process.execPath} is Node.js ${version}: ${MAJOR_MIN} is needed`;
+    answer.error = `${process.execPath} is Node.js ${version}: ${VERSION_MIN.join(".")} is needed`;
     return answer;
   }
   const { LANGUAGES, languageInfo } = await import("./src/language.mjs");
