@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtimes.conftest import StartRunner
-from tests.runtimes.framelib import FLAG_ERROR, FLAG_INTERRUPTED, Outcome, Runner
+from tests.runtimes.framelib import FLAG_ERROR, FLAG_INTERRUPTED, Frame, Outcome, Runner
 
 MARK = "console.log('go'); "
 SLEEP = "new Promise((r) => setTimeout(r, 20))"
@@ -139,3 +139,14 @@ def test_full_heap_stops_the_cell_and_keeps_the_rest(start_node: StartRunner) ->
     assert outcome.error.content["ename"] == "RangeError"
     assert "heap out of memory" in outcome.error.content["evalue"]
     assert runner.run("all = null; kept").result["text/plain"] == "1"
+
+
+@pytest.mark.parametrize("code", ["for (;;);", "await new Promise(() => {})"])
+def test_runner_ends_with_its_server_whatever_runs(
+    start_node: StartRunner, code: str
+) -> None:
+    runner = start_node()
+    number = runner.begin_run(MARK + code)
+    runner.until(number, "stream")
+    runner.send(Frame("shutdown", 0))
+    assert runner.process.wait(20) == 0
