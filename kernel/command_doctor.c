@@ -262,8 +262,8 @@ add_runtime(const struct doctor *doctor, json_t *rows, const char *folder,
     if (r == 0 && runtime->interpreters != NULL)
         return add_interpreters(rows, runtime);
     if (r == 0)
-        r = environment_probe(&environment, runtime,
-                              runtime->interpreter != NULL ? python : NULL, &err);
+        r = environment_probe(&environment, runtime, environment_python(runtime, python),
+                              &err);
     if (r < 0)
         return r;
     if (r > 0)

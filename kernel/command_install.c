@@ -102,7 +102,11 @@ install_one(const struct install *install, const char *name, struct error *err)
     if (r == 0)
         r = runtime_load(&runtime, runtimes, name, err);
     if (r == 0)
-        r = environment_probe(&environment, runtime, install->python, err);
+        r = environment_probe(&environment, runtime,
+                              install->runtimes.count == 1
+                                  ? install->python
+                                  : environment_python(runtime, install->python),
+                              err);
     if (r == 0)
         r = find_kernels(kernels, install, environment, err);
     if (r == 0) {

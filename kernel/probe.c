@@ -220,6 +220,12 @@ environment_create(struct environment **ret, json_t *document, char *interpreter
     return 0;
 }
 
+const char *
+environment_python(const struct runtime *runtime, const char *python)
+{
+    return strcmp(runtime->language, "python") == 0 ? python : NULL;
+}
+
 /* Our notes: whose answer this is. The caller owns the object; NULL: no memory. */
 static json_t *
 make_notes(const struct runtime *runtime, const char *interpreter)

@@ -42,6 +42,10 @@ struct environment {
     json_t *document; /* owned: what the probe said, and "cellwall": our own notes */
 };
 
+/* PYTHON if it is meant for RUNTIME, where an option names it for several runtimes at
+ * once: for those of that language. Else NULL. */
+const char *environment_python(const struct runtime *runtime, const char *python);
+
 /* Runs RUNTIME's probe (borrowed, must outlive *ret), if it has one, for interpreter
  * PYTHON (NULL: the runtime's default). Blocks up to PROBE_TIMEOUT_MS and makes a child:
  * call it before there are sockets and keys. 0, PROBE_E_FAILED, < 0. */

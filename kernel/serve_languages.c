@@ -159,15 +159,14 @@ serve_load_language(struct languages *languages, const struct settings *settings
 {
     CLEANUP(runtime_destroyp) struct runtime *runtime = NULL;
     CLEANUP(environment_destroyp) struct environment *environment = NULL;
-    const char *python = settings->python;
+    const char *python;
     int r = serve_load_runtime(&runtime, settings, name, err);
 
     if (r != 0)
         return r;
     if (runtime->interpreters != NULL)
         return load_interpreters(languages, settings, name, err);
-    if (runtime->interpreter == NULL)
-        python = NULL; /* meant for the others */
+    python = environment_python(runtime, settings->python);
     if (python != NULL || find_environment(&environment, runtime) != 0)
         r = environment_probe(&environment, runtime, python, err);
     if (r != 0)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Node.js for the tests of its client: where it is, and the client's own packages."""
+"""Node.js for the tests of its client and its runtimes: where it is, and their packages.
+
+As a program: installs what the runtimes bring along, where npm can.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-CLIENT = Path(__file__).resolve().parents[1] / "clients/node"
+ROOT = Path(__file__).resolve().parents[1]
+CLIENT = ROOT / "clients/node"
+RUNTIME = ROOT / "runtimes/node"
 MAJOR_MIN = 18
 # First what PATH has, then what scripts/setup puts beside the tests' Python.
 FOLDERS = (None, Path(sys.executable).parent)
@@ -40,27 +45,29 @@ def environment() -> dict[str, str]:
     raise Unusable(complaints[0])
 
 
-def install(env: dict[str, str]) -> str:
-    """Puts the client's packages in their place, if they are not; npm's output.
+def install(env: dict[str, str], folder: Path = CLIENT) -> str:
+    """Puts FOLDER's packages in their place, if they are not; npm's output.
     CalledProcessError: npm failed. Unusable: npm's packages cannot be had here."""
-    marker = CLIENT / "node_modules/.package-lock.json"
-    lock = CLIENT / "package-lock.json"
+    marker = folder / "node_modules/.package-lock.json"
+    lock = folder / "package-lock.json"
     if marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime:
         return ""
     try:
-        return _output(env, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+        return _output(
+            env, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", folder=folder
+        )
     except subprocess.CalledProcessError as error:
         if re.search("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH", error.output):
             raise Unusable("npm reaches no registry") from None
         raise
 
 
-def _output(env: dict[str, str], *command: str) -> str:
+def _output(env: dict[str, str], *command: str, folder: Path = ROOT) -> str:
     program = shutil.which(command[0], path=env["PATH"])
     assert program is not None
     return subprocess.run(
         [program, *command[1:]],
-        cwd=CLIENT,
+        cwd=folder,
         env=env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -69,3 +76,12 @@ def _output(env: dict[str, str], *command: str) -> str:
         check=True,
         timeout=600,
     ).stdout.strip()
+
+
+if __name__ == "__main__":
+    try:
+        print(install(environment(), RUNTIME))
+    except Unusable as reason:
+        sys.exit(str(reason))
+    except subprocess.CalledProcessError as failure:
+        sys.exit(failure.output)

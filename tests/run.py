@@ -139,7 +139,7 @@ def run_tidy() -> Outcome:
 
 
 def check_node() -> Outcome:
-    """Types and format of the Node client."""
+    """Types and format of the Node client, format of the runtimes on Node."""
     try:
         env = nodejs.environment()
         output = nodejs.install(env)
@@ -149,6 +149,8 @@ def check_node() -> Outcome:
         return Outcome(Counts(0, 1), error.output)
     npm = ("npm", "--prefix", nodejs.CLIENT, "run")
     results = [call(*npm, script, **env) for script in ("types", "format:check")]
+    prettier = nodejs.CLIENT / "node_modules/.bin/prettier"
+    results.append(call(prettier, "--check", nodejs.RUNTIME, **env))
     failed = sum(status != 0 for status, _ in results)
     output += "".join(text for _, text in results)
     return Outcome(Counts(len(results) - failed, failed), output)

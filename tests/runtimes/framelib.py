@@ -342,6 +342,7 @@ class Runner:
         self._sequence = 0
         self._number = 0
         self.count = 0
+        self.greeting: dict[str, Any] = {}
         self._configuration = {
             "nonce": nonce.hex(),
             "frame_version": VERSION,
@@ -427,6 +428,7 @@ class Runner:
         for item in self.items():
             if isinstance(item, Frame):
                 assert item.type == "hello", item
+                self.greeting = item.content
                 return item
             text.append(item.data.decode("utf-8", "replace"))
         raise AssertionError(f"the runner ended without a hello: {''.join(text)}")
@@ -558,24 +560,24 @@ def runtimes_folder() -> Path:
     )
 
 
-def python_argv(interpreter: str | None = None, kind: str = "argv") -> list[str]:
-    """A command of the Python runtime's descriptor."""
-    folder = runtimes_folder() / "python"
-    named = interpreter or os.environ.get("CELLWALL_TEST_PYTHON", sys.executable)
+def runtime_argv(name: str, interpreter: str, kind: str = "argv") -> list[str]:
+    """A command of a runtime's descriptor."""
+    folder = runtimes_folder() / name
     document = json.loads((folder / "runtime.json").read_text())
     return [
-        word.replace("{interpreter}", named).replace("{runtime}", str(folder))
+        word.replace("{interpreter}", interpreter).replace("{runtime}", str(folder))
         for word in document[kind]
     ]
 
 
 def bash_argv() -> list[str]:
     """The command of the bash runtime's descriptor, for the bash in PATH."""
-    folder = runtimes_folder() / "bash"
     interpreter = shutil.which("bash")
     assert interpreter is not None
-    document = json.loads((folder / "runtime.json").read_text())
-    return [
-        word.replace("{interpreter}", interpreter).replace("{runtime}", str(folder))
-        for word in document["argv"]
-    ]
+    return runtime_argv("bash", interpreter)
+
+
+def python_argv(interpreter: str | None = None, kind: str = "argv") -> list[str]:
+    """A command of the Python runtime's descriptor."""
+    named = interpreter or os.environ.get("CELLWALL_TEST_PYTHON", sys.executable)
+    return runtime_argv("python", named, kind)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import nodejs
 from tests.system.rawclient import Client, KernelProcess
 from tests.system.servers import READY, Server
 
@@ -125,6 +126,25 @@ def kernelspecs(
             timeout=120,
         )
     yield prefix
+
+
+@pytest.fixture(scope="session")
+def node_kernelspecs(kernelspecs: Path) -> Path:
+    """The same prefix, also with the kernelspecs of JavaScript and TypeScript."""
+    try:
+        env = nodejs.environment()
+    except nodejs.Unusable as why:
+        pytest.skip(str(why))
+    if not (BINARY.parent / "runtimes/typescript/node_modules").exists():
+        pytest.skip("npm's packages were not there when the runtimes were built")
+    subprocess.run(
+        [BINARY, "install-kernelspec", "--runtime", "javascript"]
+        + ["--runtime", "typescript", "--prefix", str(kernelspecs)],
+        env=env,
+        check=True,
+        timeout=120,
+    )
+    return kernelspecs
 
 
 @pytest.fixture(scope="session")

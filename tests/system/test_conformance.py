@@ -108,6 +108,51 @@ class TestBridgedR(jkt.KernelTests):
 
 
 @pytest.mark.cellwall
+@pytest.mark.usefixtures("node_kernelspecs")
+class TestJavascript(jkt.KernelTests):
+    kernel_name = "cellwall-javascript"
+    language_name = "javascript"
+    file_extension = ".js"
+
+    code_hello_world = "console.log('hello, world')"
+    code_stderr = "console.error('test')"
+    completion_samples = [
+        {"text": "parseF", "matches": {"parseFloat"}},
+        {"text": "JSON.str", "matches": {"stringify"}},
+    ]
+    complete_code_samples = ["1", "console.log('hello, world')", "function f(x) {\n}\n"]
+    incomplete_code_samples = ["console.log(`hello", "function f(x) {\n  x * 2"]
+    invalid_code_samples = ["import = 7q"]
+    code_generate_error = "throw new Error('on purpose')"
+    code_execute_result = [
+        {"code": "1+2+3", "result": "6"},
+        {"code": "[1, 2, 3].map((n) => n * n)", "result": "[ 1, 4, 9 ]"},
+        {"code": "({outerHTML: '<b>bold</b>'})", "mime": "text/html"},
+    ]
+    code_display_data = [
+        {"code": "display.html('<b>test</b>')", "mime": "text/html"},
+        {"code": "display.latex('$x$')", "mime": "text/latex"},
+        {"code": "display.json({a: 1})", "mime": "application/json"},
+    ]
+    code_history_pattern = "1?2*"
+    supported_history_operations = ("tail", "range", "search")
+    code_inspect_sample = "parseInt"
+    code_clear_output = "console.clear()"
+    test_pager = None  # JavaScript has no such habit
+
+
+@pytest.mark.cellwall
+@pytest.mark.usefixtures("node_kernelspecs")
+class TestTypescript(TestJavascript):
+    kernel_name = "cellwall-typescript"
+    language_name = "typescript"
+    file_extension = ".ts"
+
+    code_hello_world = "const hello: string = 'hello, world'; console.log(hello)"
+    code_generate_error = "throw new Error('on purpose' as string)"
+
+
+@pytest.mark.cellwall
 @pytest.mark.usefixtures("kernelspecs")
 class TestWelcome(jkt.IopubWelcomeTests):
     kernel_name = KERNEL

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * link - the runner's conversation with the server, beside the thread that runs
+ * JavaScript
+ *
+ * A thread of its own reads the channel and takes SIGINT, so that both work while user
+ * code keeps the main thread busy. What is sent is sent by the main thread, at once.
+ *
+ * User code runs between link_enter and link_leave, on the main thread and in the event
+ * loop. An interrupt in that time unwinds the JavaScript that runs and then posts
+ * LINK_STOPPED, from which whoever entered learns it, also if nothing was running.
+ */
+#ifndef RUNTIMES_NODE_EXT_LINK_H
+#define RUNTIMES_NODE_EXT_LINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/frame.h"
+
+struct buffer;
+struct error;
+struct link; /* opaque */
+
+enum link_event_kind {
+    LINK_REQUEST, /* a frame of the server's: to be answered */
+    LINK_STOPPED, /* user code was stopped; see STOP */
+    LINK_CLOSED /* the server is gone, or wants the runner to end */
+};
+
+/* Why user code was stopped. */
+enum link_stop { LINK_STOP_NONE, LINK_STOP_INTERRUPT, LINK_STOP_EXIT, LINK_STOP_HEAP };
+
+/* Owned by who receives it; freed with free. */
+struct link_event {
+    enum link_event_kind kind;
+    enum frame_type type; /* of a request; its texts follow one another in TEXTS */
+    uint64_t number;
+    uint32_t execution_count;
+    uint64_t entry; /* of a stop: which link_enter it is about */
+    size_t header_bytes, metadata_bytes, content_bytes;
+    char texts[];
+};
+
+/* Hands EVENT over to the main thread. From any thread; takes EVENT. */
+typedef void link_post_fn(struct link_event *event, void *arg);
+
+/* Takes fd 3 and appends the configure frame's content. 0 or < 0. */
+int link_create(struct link **ret, struct buffer *configure, struct error *err);
+
+/* Starts the thread. LINK lives as long as the process. */
+int link_start(struct link *link, link_post_fn *post, void *arg, struct error *err);
+
+/* As runner_send. A reply ends its request: interrupts from then on are late. */
+int link_send(struct link *link, struct frame *frame, struct error *err);
+
+/* User code begins. False: not at all, an interrupt was here first. */
+bool link_enter(struct link *link);
+
+/* User code has ended; says what has stopped it since link_enter. */
+enum link_stop link_leave(struct link *link);
+
+/* As link_leave, for what EVENT, a LINK_STOPPED, is about; LINK_STOP_NONE: that has been
+ * left already. */
+enum link_stop link_stopped(struct link *link, const struct link_event *event);
+
+/* Stops the user code that runs, from within. False: none has been entered. */
+bool link_stop(struct link *link, enum link_stop why);
+
+/* Sends CONTENT as an input request and waits for the answer's content (malloc'd, owned
+ * by the caller); NULL: there is none, for an interrupt or the server's end. 0 or as
+ * runner_send. */
+int link_ask(struct link *link, uint64_t number, struct slice content, char **ret,
+             size_t *ret_length, struct error *err);
+
+/* Makes SIGINT the link's and fds 1 and 2 the pipes, if user code has changed that. */
+void link_restore(struct link *link);
+
+#endif
