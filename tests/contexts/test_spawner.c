@@ -285,7 +285,8 @@ test_a_zygote_that_dies_takes_no_child_along_and_is_started_again(void **state)
     prepare(n);
     assert_int_equal(kid_start(&before, n, n->spawner), NURSERY_PID_FORK);
     assert_int_equal(kill(find_zygote(n), SIGKILL), 0);
-    nursery_wait_told(n, "zygote of /zygote (home not set): it has ended; until there is another");
+    nursery_wait_told(
+        n, "zygote of /zygote (home not set): it has ended; until there is another");
     assert_true(kid_is_alive(&before));
     n->told[0] = '\0';
     assert_int_equal(kid_start(&between, n, n->spawner), NURSERY_PID_EXEC);
