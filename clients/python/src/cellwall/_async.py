@@ -260,7 +260,7 @@ class AsyncClient:
         """As `run_code`, but the events are iterated over; `execution` is there at the
         end. A stream that is closed or dropped before its end interrupts the code."""
         return AsyncStream(
-            ops.begin_run(self._port, code, language, context, timeout, options)
+            ops.make_run(self._port, code, language, context, timeout, options).begin()
         )
 
     async def detach(

@@ -345,11 +345,13 @@ class Run:
         self._port = port
         self._ticket = ticket
         self._context = context
+        self._is_begun = False
         self.is_over = False
         self.execution: Execution | None = None
         self.id = ""
 
     def begin(self) -> Run:
+        self._is_begun = True
         try:
             self._port.begin(self._ticket)
             return self
@@ -384,8 +386,11 @@ class Run:
         return None
 
     def follow(self, callbacks: Callbacks) -> Operation[Execution]:
-        """Tells CALLBACKS what happens, and returns the outcome."""
+        """Sends what was not sent yet, tells CALLBACKS what happens, and returns the
+        outcome."""
         try:
+            if not self._is_begun:
+                self.begin()
             while True:
                 event = yield from self.next()
                 if event is None:
@@ -431,7 +436,7 @@ def _run_content(
     return content
 
 
-def begin_run(
+def make_run(
     port: Port,
     code: str,
     language: str | None,
@@ -441,13 +446,13 @@ def begin_run(
     *,
     wants_events: bool = True,
 ) -> Run:
-    """Sends the code. Always as a stream: its first event has the execution's name, by
+    """Not sent yet. Always as a stream: its first event has the execution's name, by
     which exactly this run can be cancelled."""
     content = _run_content(code, language, context, timeout, options)
     ticket = port.prepare(
         "run_code_request", {**content, "stream": True}, wants_events=wants_events
     )
-    return Run(port, ticket, context if isinstance(context, Handle) else None).begin()
+    return Run(port, ticket, context if isinstance(context, Handle) else None)
 
 
 def run_code(
@@ -462,7 +467,7 @@ def run_code(
     if callbacks.on_input is not None:
         options = {"allow_stdin": True, **options}
     wants_events = not callbacks.are_none
-    run = begin_run(
+    run = make_run(
         port, code, language, context, timeout, options, wants_events=wants_events
     )
     return (yield from run.follow(callbacks))

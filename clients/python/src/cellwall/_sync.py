@@ -90,6 +90,9 @@ def drive(operation: ops.Operation[T]) -> T:
     except StopIteration as stop:
         value: T = stop.value
         return value
+    except BaseException:
+        operation.close()  # Ctrl-C may come between its steps, and keep it alive
+        raise
 
 
 class Client:
@@ -254,7 +257,7 @@ class Client:
         """As `run_code`, but the events are iterated over; `execution` is there at the
         end. A stream that is closed or dropped before its end interrupts the code."""
         return Stream(
-            ops.begin_run(self._port, code, language, context, timeout, options)
+            ops.make_run(self._port, code, language, context, timeout, options).begin()
         )
 
     def detach(
