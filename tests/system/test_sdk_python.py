@@ -223,6 +223,16 @@ def test_events_are_numbered_without_gaps(context: cellwall.Context) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
+def test_a_shell_tells_the_exit_status_of_its_last_command(
+    client: cellwall.Client,
+) -> None:
+    with client.create_context("bash") as shell:
+        missing = shell.run_code("false; ls missing")
+        assert (missing.ok, missing.exit_status) == (True, 2)
+        assert shell.run_code("true").exit_status == 0
+    assert client.run_code("1").exit_status is None
+
+
 def test_stream_that_is_left_interrupts_the_code(context: cellwall.Context) -> None:
     with context.stream("print('on')\nwhile True: pass") as stream:
         for event in stream:

@@ -179,6 +179,8 @@ export class Execution {
   readonly context: ContextState | null;
   /** Events that were too old to be had again; only of executions attached to. */
   readonly missedEvents: number;
+  /** Of a shell: that of its last command; null in other languages. */
+  readonly exitStatus: number | null;
   readonly #content: JsonObject;
 
   /** CONTENT: of a `run_code_reply`. */
@@ -208,6 +210,7 @@ export class Execution {
     this.userExpressions = read.objectOr(content, "user_expressions", {});
     this.context = context === null ? null : contextStateOf(context);
     this.missedEvents = read.numberOr(content, "missed_events", 0);
+    this.exitStatus = read.numberOr(content, "exit_status", null);
   }
 
   /** Neither did the code fail, nor did the platform end it. */

@@ -63,6 +63,13 @@ test("an exception of the code is told, and stderr apart", async (t) => {
   assert.equal(reason, null);
 });
 
+test("a shell tells the exit status of its last command", async (t) => {
+  const shell = await fresh(t, { language: "bash" });
+  const missing = await shell.runCode("false; ls missing");
+  assert.deepEqual([missing.ok, missing.exitStatus], [true, 2]);
+  assert.equal((await client.runCode("1")).exitStatus, null);
+});
+
 test("all formats of a result are kept, unknown ones too", async (t) => {
   const context = await fresh(t);
   const { results } = await context.runCode(`

@@ -289,6 +289,7 @@ class Execution:
         truncated: of `stdout`, `stderr` and `results`, those that are not here whole.
         user_expressions: values of the expressions that were asked for.
         context: where it ran, as it was at the end.
+        exit_status: of a shell: that of its last command; other languages have None.
         missed_events: of a job's stream: how many events were not there any more.
         raw: the server's reply.
     """
@@ -304,6 +305,7 @@ class Execution:
     user_expressions: dict[str, Any]
     context: ContextState
     missed_events: int = 0
+    exit_status: int | None = None
     raw: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -357,6 +359,7 @@ class Execution:
             user_expressions=fields.object("user_expressions", {}),
             context=ContextState.parse(fields.object("context")),
             missed_events=fields.integer("missed_events", 0),
+            exit_status=fields.integer("exit_status", None),
             raw=content,
         )
 
