@@ -118,7 +118,7 @@ load_installed(struct languages *languages, const struct settings *settings,
     r = file_read(path, &text, NULL);
     if (r == 0)
         r = serve_name_runtime(&runtime_name, buffer_slice(&text), NULL);
-    if (r != 0 || strcmp(runtime_name, name) != 0)
+    if (r != 0 || runtime_name == NULL || strcmp(runtime_name, name) != 0)
         return r < 0 ? r : 0;
     r = serve_load_runtime(&runtime, settings, name, NULL);
     if (r == 0)

@@ -91,5 +91,6 @@ shell_restore_variables(void)
         array_needs_making = 1;
         free(entry->name);
         free(entry->value);
+        *entry = (struct saved){ .name = NULL };
     }
 }
