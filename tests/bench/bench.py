@@ -29,6 +29,7 @@ GROUPS = {
     "contexts": "contexts without ZeroMQ: create, destroy, memory, many at once",
     "breakdown": "what one execute and one create are made of",
     "layers": "what each step of the sandbox costs",
+    "languages": "bash, JavaScript and R beside bash_kernel, Deno and IRkernel",
     "agents": "run_code by the clients of the agent service, beside jupyter_client",
 }
 DESCRIPTION = """\
@@ -48,7 +49,8 @@ DESCRIPTION
   printed, because times on a busy machine say little: run it on an idle one.
 
   The peers: ipykernel; xeus-python; bubblewrap with a Python that imports the same; a
-  plain fork of a warm Python; for agents, ipykernel driven by jupyter_client. The echo
+  plain fork of a warm Python; for agents, ipykernel driven by jupyter_client; for other
+  languages bash_kernel, Deno and IRkernel. The echo
   kernel answers at once and runs nothing: it is what the client and ZeroMQ cost by
   themselves, under every other kernel's figure.
   docs/benchmarks.md tells what each row is and how it is measured.
@@ -171,7 +173,16 @@ def machine() -> dict[str, Any]:
 
 def measure(groups: list[str], quick: bool) -> dict[str, Any]:
     # What --help does not need, and may not be installed yet.
-    from tests.bench import agents, breakdown, contexts, layers, output, starts, trips
+    from tests.bench import (
+        agents,
+        breakdown,
+        contexts,
+        languages,
+        layers,
+        output,
+        starts,
+        trips,
+    )
     from tests.bench.kernels import Bench, prepare
     from tests.bench.results import Results
     from tests.bench.serve import serving
@@ -184,6 +195,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         "breakdown": breakdown.measure,
         "layers": layers.measure,
         "agents": agents.measure,
+        "languages": languages.measure,
     }
     results = Results()
     about = machine()

@@ -10,12 +10,13 @@ from typing import Any
 
 AGENT_PYTHON, AGENT_NODE = "cellwall, Python client", "cellwall, Node client"
 AGENT_STOCK = "ipykernel, jupyter_client"
+STOCK_KERNEL = "a stock kernel"
 
 # From left to right.
 COLUMNS = (
     *("time", "cellwall", "cellwall + serve", "ipykernel", "xeus-python"),
     *("bwrap + python", "fork of a warm python", "echo"),
-    *(AGENT_PYTHON, AGENT_NODE, AGENT_STOCK),
+    *(AGENT_PYTHON, AGENT_NODE, AGENT_STOCK, STOCK_KERNEL),
 )
 P99_SAMPLES = 100  # with fewer, the highest of them says as much: the maximum is shown
 
