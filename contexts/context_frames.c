@@ -191,7 +191,8 @@ forward_mime(struct context *ctx, const struct frame *frame)
 static int
 on_input_request(struct context *ctx, const struct frame *frame)
 {
-    if (ctx->run.input_is_open)
+    /* Code may catch the interrupt of a question, and ask another one. */
+    if (ctx->run.input_is_open && ctx->state != CONTEXT_INTERRUPTING)
         return context_violated(ctx, "two input requests at a time");
     ctx->run.input_is_open = true;
     return forward(ctx, frame);

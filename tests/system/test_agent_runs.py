@@ -387,3 +387,21 @@ def test_an_owner_has_one_default_context_of_each_language(agent: Agent) -> None
     assert main_text(fresh) == "False" and fresh["context"]["id"] != first
     for context in agent.get("list_contexts_request")["contexts"]:
         agent.get("delete_context_request", context=context["id"])
+
+
+def test_a_question_that_was_interrupted_may_be_followed_by_another(
+    agent: Agent, context: str
+) -> None:
+    code = """
+try:
+    input("one? ")
+except KeyboardInterrupt:
+    print("caught,", input("two? "))
+"""
+    members = {"context": context, "stream": True, "allow_stdin": True}
+    asked = agent.send("run_code_request", {"code": code, **members})
+    agent.event(asked, "input_request", text="one?")
+    assert agent.get("interrupt_context_request", context=context)["interrupted"]
+    question = agent.event(asked, "input_request", text="two?")
+    agent.send("input_reply", {"value": "asked", "execution": question.execution})
+    assert agent.reply(asked).content["logs"]["stdout"] == "caught, asked\n"
