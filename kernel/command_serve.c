@@ -83,7 +83,8 @@ static const struct option_spec options[] = {
       "CONFIGURATION." },
     { "reserve", 0, OPTION_TEXT, "N", NULL, offsetof(struct arguments, reserve),
       "How many interpreters to keep ready for each of the last few kinds of kernels\n"
-      "that were started. The default is 1; with 0 each is forked when it is needed." },
+      "that were started, and contexts for each language that agents have asked for.\n"
+      "The default is 1; with 0 each is made when it is needed." },
     { "runtime", 0, OPTION_LIST, "NAME", NULL, offsetof(struct arguments, runtimes),
       "Have a zygote of this runtime ready before the first kernel asks. May be given\n"
       "several times. The default is python, if it can be used." },
