@@ -4,7 +4,8 @@
 
 A step prints one line, and its output only when it failed; the whole output of each is in
 build/test-logs/. The last line tells the sums: of checks, of cmocka's tests and of
-pytest's.
+pytest's. Tests that run programs wait more than they work; what analyses the sources goes
+on beside them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +59,10 @@ class Step(NamedTuple):
     name: str
     run: Callable[[], Outcome]
     needs: tuple[str, ...] = ()  # steps without which it cannot be run
+    is_aside: bool = False  # goes on beside those that follow, and gives way to them
+
+
+GENTLY = ("nice", "-n", "19")
 
 
 def call(*command: str | Path, **env: str) -> tuple[int, str]:
@@ -112,13 +117,14 @@ def check_format() -> Outcome:
     )
 
 
-def build(preset: str) -> Callable[[], Outcome]:
+def build(preset: str, before: tuple[str, ...] = ()) -> Callable[[], Outcome]:
     """Configures and builds one preset; any warning fails it where it says -Werror."""
 
     def run() -> Outcome:
-        status, output = call("cmake", "--preset", preset)
+        status, output = call(*before, "cmake", "--preset", preset)
         if status == 0:
-            status, text = call("cmake", "--build", "--preset", preset, "--", "-k", "0")
+            command = ("cmake", "--build", "--preset", preset, "--", "-k", "0")
+            status, text = call(*before, *command)
             output += text
         return Outcome(one_test(status == 0), output)
 
@@ -130,7 +136,8 @@ def run_tidy() -> Outcome:
     sources = project_files("*.c")
 
     def one(source: str) -> tuple[int, str]:
-        return call(BIN / "clang-tidy", "--quiet", "-p", "build/clang", source)
+        tidy = (BIN / "clang-tidy", "--quiet", "-p", "build/clang", source)
+        return call(*GENTLY, *tidy)
 
     with ThreadPoolExecutor(CORES) as pool:
         results = list(pool.map(one, sources))
@@ -240,14 +247,15 @@ STEPS = (
     Step("client", pytest("client", "clients/python/tests")),
     Step("build-asan", build("asan")),
     Step("units", run_units, needs=("build-asan",)),
-    Step("build-clang", build("clang")),
-    Step("tidy", run_tidy, needs=("build-clang",)),
-    Step("build-analyze", build("analyze")),
-    Step("build-fuzz", build("fuzz")),
+    Step("build-clang", build("clang", GENTLY), is_aside=True),
+    Step("tidy", run_tidy, needs=("build-clang",), is_aside=True),
+    Step("build-analyze", build("analyze", GENTLY), is_aside=True),
+    Step("build-fuzz", build("fuzz", GENTLY), is_aside=True),
     Step(
         "fuzz",
-        check("tests/fuzz/run", str(FUZZ_SECONDS), "build/fuzz"),
+        check(*GENTLY, "tests/fuzz/run", str(FUZZ_SECONDS), "build/fuzz"),
         needs=("build-fuzz",),
+        is_aside=True,
     ),
     Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
     Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
@@ -277,11 +285,29 @@ def run_step(step: Step, failed: set[str]) -> Counts:
     told = f"{counts.passed} passed"
     told += f", {counts.failed} failed" if counts.failed else ""
     told += f", {counts.skipped} skipped" if counts.skipped else ""
+    said = ""
     if counts.failed:
         failed.add(step.name)
-        print(tail(outcome.output))
+        said = tail(outcome.output) + "\n"
     word = "FAILED" if counts.failed else "ok"
-    print(f"{word} {step.name} ({seconds:.0f} s): {told}", flush=True)
+    said += f"{word} {step.name} ({seconds:.0f} s): {told}\n"
+    print(said, end="", flush=True)
+    return counts
+
+
+def run_steps(steps: Sequence[Step]) -> Counts:
+    """Those that go on beside the others, one after the other, too."""
+    failed: set[str] = set()
+    counts = Counts()
+    with ThreadPoolExecutor(1) as aside:
+        begun = []
+        for step in steps:
+            if step.is_aside:
+                begun.append(aside.submit(run_step, step, failed))
+            else:
+                counts += run_step(step, failed)
+        for future in begun:
+            counts += future.result()
     return counts
 
 
@@ -298,11 +324,9 @@ def main() -> int:
         if name not in known:
             parser.error(f"no step {name}; there are {', '.join(known)}")
     LOGS.mkdir(parents=True, exist_ok=True)
-    failed: set[str] = set()
-    counts = Counts()
-    for step in STEPS:
-        if not options.steps or step.name in options.steps:
-            counts += run_step(step, failed)
+    counts = run_steps(
+        [step for step in STEPS if not options.steps or step.name in options.steps]
+    )
     print(
         f"{counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped",
         flush=True,
