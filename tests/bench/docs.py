@@ -18,10 +18,10 @@ from tests.bench.results import (
 )
 
 # Rows are written where they belong; what was not measured stays as it was.
-AGENTS = "agent."  # beginning of a row's key
-MARKS = {
-    False: "<!-- written by scripts/bench --write-docs -->",
-    True: "<!-- rows of agents, written by scripts/bench --write-docs -->",
+MARKS = {  # by the beginning of a row's key; the others are the last one's
+    "agent.": "<!-- rows of agents, written by scripts/bench --write-docs -->",
+    "language.": "<!-- rows of languages, written by scripts/bench --write-docs -->",
+    "": "<!-- written by scripts/bench --write-docs -->",
 }
 END = "<!-- end of what scripts/bench wrote -->"
 COLORS = {"cellwall": "#0b6e4f", "cellwall + serve": "#08a045", "echo": "#b0b0b0"}
@@ -29,6 +29,10 @@ KERNELS = ("cellwall", "cellwall + serve", "ipykernel", "xeus-python")
 OTHER = ("#4c6a92", "#8aa1c1", "#c9a26b", "#8c6bb1")
 TEXT = "#222222"
 TRIPS = ("trip.one", "trip.frame", "trip.text", "trip.figure")
+
+
+def part_of(key: str) -> str:
+    return next(part for part in MARKS if key.startswith(part))
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> list[str]:
@@ -211,8 +215,8 @@ def plot_round_trips(pyplot: Any, rows: dict[str, dict[str, Any]], path: Path) -
 def write(folder: Path, report: dict[str, Any]) -> None:
     """Replaces the parts of FOLDER/benchmarks.md between the marks, and the plots."""
     page = folder / "benchmarks.md"
-    for of_agents, mark in MARKS.items():
-        rows = [r for r in report["rows"] if r["key"].startswith(AGENTS) == of_agents]
+    for part, mark in MARKS.items():
+        rows = [row for row in report["rows"] if part_of(row["key"]) == part]
         if rows:
             before, rest = page.read_text().split(mark, 1)
             after = rest[rest.index(END) :]

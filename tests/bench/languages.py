@@ -34,7 +34,7 @@ class Language:
     name: str
     runtime: tuple[str, ...]  # for install-kernelspec
     ours: str  # Jupyter's name of it
-    peer: str  # what a person calls it
+    peer: str  # likewise
     code: str
     install: Callable[[Path], None]  # the peer's kernelspec, into a prefix
 
@@ -81,7 +81,7 @@ def install_r(prefix: Path) -> None:
 
 
 LANGUAGES = (
-    Language("bash", ("bash",), "cellwall-bash", "bash_kernel", "echo 42", install_bash),
+    Language("bash", ("bash",), "cellwall-bash", "bash", "echo 42", install_bash),
     Language(
         *("JavaScript", ("javascript",), "cellwall-javascript", "deno", "6 * 7"),
         install_deno,
