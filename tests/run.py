@@ -139,7 +139,7 @@ def run_tidy() -> Outcome:
         tidy = (BIN / "clang-tidy", "--quiet", "-p", "build/clang", source)
         return call(*GENTLY, *tidy)
 
-    with ThreadPoolExecutor(CORES) as pool:
+    with ThreadPoolExecutor(max(1, CORES // 2)) as pool:  # tests run beside it
         results = list(pool.map(one, sources))
     failed = [text for status, text in results if status != 0]
     return Outcome(Counts(len(results) - len(failed), len(failed)), "".join(failed))
@@ -247,6 +247,8 @@ STEPS = (
     Step("client", pytest("client", "clients/python/tests")),
     Step("build-asan", build("asan")),
     Step("units", run_units, needs=("build-asan",)),
+    Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
+    Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("build-clang", build("clang", GENTLY), is_aside=True),
     Step("tidy", run_tidy, needs=("build-clang",), is_aside=True),
     Step("build-analyze", build("analyze", GENTLY), is_aside=True),
@@ -257,8 +259,6 @@ STEPS = (
         needs=("build-fuzz",),
         is_aside=True,
     ),
-    Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
-    Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("system", pytest("system", "tests/system"), needs=("build-asan",)),
 )
 
