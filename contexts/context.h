@@ -232,8 +232,9 @@ int context_stop(struct context *ctx, uint64_t grace_ms);
 /* While paused no output is read, so that the program is slowed, not the server. */
 void context_pause_output(struct context *ctx, bool paused);
 
-/* One made now would not start from another environment, as far as zygotes know. */
-bool context_is_fresh(const struct context *ctx);
+/* Of the zygote that its interpreter would come from if it were made now; another number
+ * when the environment has changed. 0: there is none. */
+uint64_t context_generation(const struct context *ctx);
 
 enum context_state context_state(const struct context *ctx);
 uint64_t context_epoch(const struct context *ctx); /* 1, 2, ... */

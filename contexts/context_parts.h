@@ -114,7 +114,6 @@ struct context {
     struct child *child; /* owned; NULL: none */
     struct output *output; /* owned; NULL: none */
     struct buffer hello; /* owned */
-    uint64_t generation; /* of the zygote that it would come from */
     bool confined; /* init has reported STARTED */
     bool greeted; /* the hello has come */
     bool was_ready; /* it has been idle once: there is state to lose */

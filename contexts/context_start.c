@@ -95,12 +95,12 @@ wish_of(const struct context *ctx)
                                   .zygote = profile_zygote_spec(ctx->profile) };
 }
 
-bool
-context_is_fresh(const struct context *ctx)
+uint64_t
+context_generation(const struct context *ctx)
 {
     const struct spawner_wish wish = wish_of(ctx);
 
-    return spawner_generation(ctx->spawner, &wish) == ctx->generation;
+    return spawner_generation(ctx->spawner, &wish);
 }
 
 static int
@@ -109,7 +109,6 @@ make_child(struct context *ctx, struct error *err)
     const struct spawner_wish wish = wish_of(ctx);
     int r = transcript_restart(ctx->transcript);
 
-    ctx->generation = spawner_generation(ctx->spawner, &wish);
     return r < 0 ? r
                  : child_create(&ctx->child, ctx->loop, ctx->spawner, &wish,
                                 &context_child_observer, ctx, err);

@@ -307,8 +307,9 @@ start(struct zygotes *zygotes, struct kind *kind, const struct sandbox_spec *spe
     zygotes->residents = resident;
 }
 
-struct zygote *
-zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
+/* What there is of SPEC, brought up to date. NULL: no memory. */
+static struct kind *
+look(struct zygotes *zygotes, const struct sandbox_spec *spec)
 {
     struct kind *kind = find_kind(zygotes, spec);
     uint64_t now = loop_now_us(zygotes->loop);
@@ -323,7 +324,16 @@ zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
     }
     if (kind->resident == NULL && now >= kind->retry_us)
         start(zygotes, kind, spec);
-    if (kind->resident == NULL || zygote_state(kind->resident->zygote) != ZYGOTE_READY)
+    return kind;
+}
+
+struct zygote *
+zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
+{
+    const struct kind *kind = look(zygotes, spec);
+
+    if (kind == NULL || kind->resident == NULL ||
+        zygote_state(kind->resident->zygote) != ZYGOTE_READY)
         return NULL;
     return kind->resident->zygote;
 }
@@ -331,9 +341,7 @@ zygotes_find(struct zygotes *zygotes, const struct sandbox_spec *spec)
 uint64_t
 zygotes_generation(struct zygotes *zygotes, const struct sandbox_spec *spec)
 {
-    const struct kind *kind;
+    const struct kind *kind = look(zygotes, spec);
 
-    zygotes_find(zygotes, spec);
-    kind = find_kind(zygotes, spec);
     return kind != NULL ? kind->generation : 0;
 }

@@ -171,6 +171,7 @@ struct agent_context {
     uint64_t used_us;
     int64_t created_real_us, used_real_us;
     bool is_default; /* of its language */
+    uint64_t generation; /* of a spare, when it was made */
     bool unborn; /* its maker was told that it could not be started */
     bool deleted; /* to be destroyed by the reaper */
     bool slow_readers, slow_jupyter; /* why its output is paused */

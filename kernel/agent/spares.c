@@ -39,9 +39,15 @@ demand_of(struct spares *spares, const struct language *language)
 }
 
 static bool
+is_recent(const struct demand *demand, uint64_t now)
+{
+    return demand->asked_us != 0 && now - demand->asked_us < WANTED_US;
+}
+
+static bool
 is_wanted(const struct demand *demand, uint64_t now)
 {
-    return demand->asked_us != 0 && now - demand->asked_us < WANTED_US &&
+    return is_recent(demand, now) &&
            (demand->failed_us == 0 || now - demand->failed_us >= FAILED_US);
 }
 
@@ -81,6 +87,8 @@ make_one(struct spares *spares, const struct language *language, uint64_t now)
     refusal_fini(&no);
     if (r > 0)
         demand_of(spares, language)->failed_us = now;
+    if (r == 0)
+        context->generation = context_generation(context->context);
     return r < 0 ? r : 0;
 }
 
@@ -96,13 +104,14 @@ on_timer(void *arg)
 
     for (size_t i = 0; r == 0 && i < languages->count; i++) {
         const struct language *language = &languages->items[i];
-        bool wanted = is_wanted(&spares->demands[i], now);
+        const struct demand *demand = &spares->demands[i];
+        bool wanted = is_wanted(demand, now);
         unsigned count = look_after(spares, language, wanted, now);
 
         if (wanted && count < spares->count && !spares->agent->stopping)
             r = make_one(spares, language, now);
         missing = missing || (wanted && count + 1 < spares->count);
-        used = used || spares->demands[i].asked_us != 0;
+        used = used || count > 0 || is_recent(demand, now);
     }
     if (used)
         loop_timer_arm(spares->timer, missing ? SOON_US : LATER_US);
@@ -161,7 +170,8 @@ spares_find(struct spares *spares, const struct owner *owner,
          context = context->next) {
         if (context->language != wish->language || context->deleted)
             continue;
-        if (!context_is_fresh(context->context) || context_epoch(context->context) > 1)
+        if (context_generation(context->context) != context->generation ||
+            context_epoch(context->context) > 1)
             agent_context_delete(context);
         else if (found == NULL || context_state(context->context) == CONTEXT_IDLE)
             found = context;
