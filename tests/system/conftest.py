@@ -128,15 +128,21 @@ def kernelspecs(
     yield prefix
 
 
-@pytest.fixture(scope="session")
-def node_kernelspecs(kernelspecs: Path) -> Path:
-    """The same prefix, also with the kernelspecs of JavaScript and TypeScript."""
+def need_node() -> dict[str, str]:
+    """For programs that use Node, with which the runtimes were built; skips without."""
     try:
         env = nodejs.environment()
     except nodejs.Unusable as why:
         pytest.skip(str(why))
     if not (BINARY.parent / "runtimes/typescript/node_modules").exists():
         pytest.skip("npm's packages were not there when the runtimes were built")
+    return env
+
+
+@pytest.fixture(scope="session")
+def node_kernelspecs(kernelspecs: Path) -> Path:
+    """The same prefix, also with the kernelspecs of JavaScript and TypeScript."""
+    env = need_node()
     subprocess.run(
         [BINARY, "install-kernelspec", "--runtime", "javascript"]
         + ["--runtime", "typescript", "--prefix", str(kernelspecs)],

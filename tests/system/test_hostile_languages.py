@@ -13,8 +13,9 @@ import pytest
 
 from tests.system.agentclient import Agent
 from tests.system.agentserver import start
+from tests.system.conftest import need_node
 from tests.system.servers import Server, processes_below, wait_until
-from tests.system.test_agent_languages import LANGUAGES
+from tests.system.test_agent_languages import LANGUAGES, ON_NODE
 
 pytestmark = pytest.mark.cellwall
 
@@ -55,6 +56,8 @@ def attempt(
     """Runs a command in a context of its own. At the end another context is as it was,
     this one can be used again, and nothing of it is left when it is deleted."""
     name = request.param
+    if name in ON_NODE:
+        need_node()
     bystander = agent.create(language="python")
     agent.run("x = 'untouched'", context=bystander)
     before = len(processes_below(server.pid, "cellwall-init"))
