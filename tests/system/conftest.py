@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from tests import nodejs
+from tests.system.agentclient import Agent
 from tests.system.rawclient import Client, KernelProcess
 from tests.system.servers import READY, Server
 
@@ -267,3 +268,18 @@ def venv(tmp_path: Path) -> Path:
     shared = [p for p in sys.path if p.endswith("site-packages")]
     (site / "shared.pth").write_text("\n".join(shared) + "\n")
     return folder
+
+
+@pytest.fixture
+def agent(server: Server) -> Iterator[Agent]:
+    """A client of the `server` of the test's file."""
+    with Agent(server.file) as agent:
+        yield agent
+
+
+@pytest.fixture
+def context(agent: Agent) -> Iterator[str]:
+    """The id of a context of Python's own, which ends with the test."""
+    context = agent.create()
+    yield context
+    agent.ask("delete_context_request", context=context)

@@ -36,19 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
-@pytest.fixture
-def context(agent: Agent) -> Iterator[str]:
-    context = agent.create()
-    yield context
-    agent.ask("delete_context_request", context=context)
-
-
 def numbers(events: list[Message]) -> list[int]:
     return [event.seq for event in events]
 

@@ -38,12 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
 Answer = dict[str, Any]
 PRODUCERS: dict[str, Callable[[Agent, str], Answer]] = {}
 

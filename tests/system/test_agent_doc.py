@@ -32,19 +32,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
-@pytest.fixture
-def context(agent: Agent) -> Iterator[str]:
-    context = agent.create()
-    yield context
-    agent.ask("delete_context_request", context=context)
-
-
 def example(*members: str) -> dict[str, Any]:
     """The one that has MEMBERS."""
     found = [e for e in map(json.loads, EXAMPLES) if set(members) <= set(e)]

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import os
 import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.system.agentclient import Agent, main_text
 from tests.system.conftest import BINARY
 from tests.system.servers import Server
-from tests.system.test_jupyterlab import Lab, Page, of, stdout
+from tests.system.test_jupyterlab import (
+    Lab,
+    Page,
+    kernels,
+    of,
+    page_on_the_kernel,
+    stdout,
+)
 
 pytestmark = pytest.mark.cellwall
 
@@ -62,24 +67,10 @@ def context(agent: Agent) -> Iterator[str]:
         agent.get("delete_context_request", context=one)
 
 
-def kernels(lab: Lab) -> list[dict[str, Any]]:
-    return lab.json("GET", "/api/kernels")
-
-
 @pytest.fixture
 def page(lab: Lab, context: str) -> Iterator[Page]:
     """A notebook on the agent's context."""
-    [kernel] = kernels(lab)
-    body = {
-        "path": f"{uuid.uuid4().hex}.ipynb",
-        "name": "",
-        "type": "notebook",
-        "kernel": {"id": kernel["id"]},
-    }
-    session = lab.json("POST", "/api/sessions", body)
-    assert session["kernel"]["id"] == kernel["id"]
-    with Page(lab, kernel["id"]) as one:
-        one.finish(one.send("shell", "kernel_info_request", {}), "kernel_info_reply")
+    with page_on_the_kernel(lab) as one:
         yield one
 
 

@@ -136,12 +136,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
 @pytest.fixture(params=LANGUAGES)
 def name(request: pytest.FixtureRequest) -> str:
     if request.param in ON_NODE:

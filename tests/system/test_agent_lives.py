@@ -25,12 +25,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
-@pytest.fixture
 def context(agent: Agent) -> Iterator[str]:
     """One with a variable, and a file."""
     context = agent.create()

@@ -33,19 +33,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def agent(server: Server) -> Iterator[Agent]:
-    with Agent(server.file) as agent:
-        yield agent
-
-
-@pytest.fixture
-def context(agent: Agent) -> Iterator[str]:
-    context = agent.create()
-    yield context
-    agent.ask("delete_context_request", context=context)
-
-
 def stream(agent: Agent, code: str, **members: Any) -> tuple[list[Message], dict]:
     """The events of a run, and its reply."""
     asked = agent.send("run_code_request", {"code": code, "stream": True, **members})

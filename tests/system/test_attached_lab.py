@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 import urllib.error
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,14 @@ import pytest
 
 from tests.system.attachedhost import Host
 from tests.system.conftest import BINARY, marked_processes, wait_for_no_process
-from tests.system.test_jupyterlab import Lab, Page, of, stdout
+from tests.system.test_jupyterlab import (
+    Lab,
+    Page,
+    kernels,
+    of,
+    page_on_the_kernel,
+    stdout,
+)
 
 pytestmark = pytest.mark.cellwall
 
@@ -53,24 +59,10 @@ def host(lab: Lab, external: Path) -> Iterator[Host]:
         yield one
 
 
-def kernels(lab: Lab) -> list[dict[str, Any]]:
-    return lab.json("GET", "/api/kernels")
-
-
 @pytest.fixture
 def page(lab: Lab, host: Host) -> Iterator[Page]:
     """A notebook on the agent's context."""
-    [kernel] = kernels(lab)
-    body = {
-        "path": f"{uuid.uuid4().hex}.ipynb",
-        "name": "",
-        "type": "notebook",
-        "kernel": {"id": kernel["id"]},
-    }
-    session = lab.json("POST", "/api/sessions", body)
-    assert session["kernel"]["id"] == kernel["id"]
-    with Page(lab, kernel["id"]) as one:
-        one.finish(one.send("shell", "kernel_info_request", {}), "kernel_info_reply")
+    with page_on_the_kernel(lab) as one:
         yield one
 
 

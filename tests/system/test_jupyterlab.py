@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +195,27 @@ class Page:
         """The text of the value of CODE."""
         [result] = of(self.run(code)[1], "execute_result")
         return result["content"]["data"]["text/plain"]
+
+
+def kernels(lab: Lab) -> list[dict[str, Any]]:
+    return lab.json("GET", "/api/kernels")
+
+
+@contextmanager
+def page_on_the_kernel(lab: Lab) -> Iterator[Page]:
+    """A notebook on the one kernel that there is."""
+    [kernel] = kernels(lab)
+    body = {
+        "path": f"{uuid.uuid4().hex}.ipynb",
+        "name": "",
+        "type": "notebook",
+        "kernel": {"id": kernel["id"]},
+    }
+    session = lab.json("POST", "/api/sessions", body)
+    assert session["kernel"]["id"] == kernel["id"]
+    with Page(lab, kernel["id"]) as one:
+        one.finish(one.send("shell", "kernel_info_request", {}), "kernel_info_reply")
+        yield one
 
 
 def packed(channel: str, parts: tuple[Message, ...], buffers: tuple[bytes, ...]) -> bytes:
