@@ -27,6 +27,10 @@ LIBRARIES = {
     "seccomp.h": "seccomp",
     "Python.h": "python",
     "cmocka.h": "cmocka",
+    "libxml/*": "xml",
+    "png.h": "png",
+    "jpeglib.h": "jpeg",
+    "pcre2.h": "pcre",
 }
 
 
@@ -51,6 +55,12 @@ LAYERS = (
     Layer(("runtimes/jupyter/*",), ("protocol/*", "runtimes/*"), ("jansson", "zmq")),
     Layer(("runtimes/*",), (*FRAMES, *STEPS, "runtimes/*"), ()),
     Layer(("contexts/*",), ("protocol/*", "contexts/*"), ("jansson",)),
+    # Decodes untrusted outputs, in a process of its own.
+    Layer(
+        ("kernel/compare/*",),
+        ("protocol/*", "kernel/compare/*"),
+        ("jansson", "xml", "png", "jpeg", "pcre", "seccomp"),
+    ),
     Layer(
         ("kernel/*",),
         ("protocol/*", "contexts/*", "kernel/*"),
