@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/options.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "protocol/error.h"
@@ -14,6 +16,12 @@ struct parsed {
     bool help;
 };
 
+static bool
+is_for_words(const struct option_spec *spec)
+{
+    return spec->kind == OPTION_WORDS || spec->kind == OPTION_PATHS;
+}
+
 static struct parsed
 parse_long(const struct option_spec *specs, size_t count, const char *text)
 {
@@ -22,7 +30,7 @@ parse_long(const struct option_spec *specs, size_t count, const char *text)
 
     parsed.help = strcmp(text, "help") == 0;
     for (size_t i = 0; i < count; i++) {
-        if (specs[i].kind != OPTION_WORDS && strlen(specs[i].name) == length &&
+        if (!is_for_words(&specs[i]) && strlen(specs[i].name) == length &&
             memcmp(specs[i].name, text, length) == 0)
             parsed.spec = &specs[i];
     }
@@ -63,7 +71,7 @@ static const struct option_spec *
 find_words(const struct option_spec *specs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (specs[i].kind == OPTION_WORDS)
+        if (is_for_words(&specs[i]))
             return &specs[i];
     }
     return NULL;
@@ -79,6 +87,39 @@ store_item(struct option_list *list, const struct option_spec *spec, const char 
                          OPTION_LIST_MAX);
     list->items[list->count++] = value;
     return 0;
+}
+
+/* REST: the arguments from this one on, of which there cannot be more. */
+static int
+store_path(struct option_paths *paths, char *const *rest, struct error *err)
+{
+    size_t count = 0;
+
+    while (paths->items == NULL && rest[count] != NULL)
+        count++;
+    if (paths->items == NULL)
+        paths->items = calloc(count, sizeof *paths->items);
+    if (paths->items == NULL)
+        return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+    paths->items[paths->count++] = rest[0];
+    return 0;
+}
+
+void
+option_paths_fini(struct option_paths *paths)
+{
+    free(paths->items);
+    *paths = (struct option_paths){ 0 };
+}
+
+static int
+store_word(void *target, const struct option_spec *spec, char *const *rest,
+           struct error *err)
+{
+    void *place = (char *)target + spec->offset;
+
+    return spec->kind == OPTION_PATHS ? store_path(place, rest, err)
+                                      : store_item(place, spec, rest[0], err);
 }
 
 static int
@@ -134,7 +175,7 @@ options_parse(void *target, const struct option_spec *specs, size_t count,
             continue;
         }
         if (words != NULL && !is_option) {
-            r = store_item((void *)((char *)target + words->offset), words, text, err);
+            r = store_word(target, words, argv, err);
             if (r != 0)
                 return r;
             continue;
@@ -176,7 +217,7 @@ void
 options_print(FILE *out, const struct option_spec *specs, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (specs[i].kind == OPTION_WORDS) {
+        if (is_for_words(&specs[i])) {
             fprintf(out, "      %s\n", specs[i].name);
             print_help(out, specs[i].help);
             continue;

@@ -19,14 +19,22 @@ enum option_kind {
     OPTION_TEXT, /* target: const char * */
     OPTION_CHOICE, /* target: const char *, one of CHOICES */
     OPTION_LIST, /* target: struct option_list, one item each time */
-    OPTION_WORDS /* target: struct option_list: all that is not an option, "-" too; at
-                    most one such row, and what follows "--" goes there as it is */
+    OPTION_WORDS, /* target: struct option_list: all that is not an option, "-" too; at
+                     most one such row, and what follows "--" goes there as it is */
+    OPTION_PATHS /* target: struct option_paths: likewise, as many as there are */
 };
 
 struct option_list {
     const char *items[OPTION_LIST_MAX];
     size_t count;
 };
+
+struct option_paths {
+    const char **items; /* owned */
+    size_t count;
+};
+
+void option_paths_fini(struct option_paths *paths);
 
 struct option_spec {
     const char *name; /* without "--"; of words: as the help shows them */
