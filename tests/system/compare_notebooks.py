@@ -33,13 +33,15 @@ CELL_TIMEOUT_S = 120
 SIZE_TOLERANCE_PIXELS = 4  # fonts and their metrics change with versions
 LOOK_TOLERANCE = 12.0  # mean difference of thumbnails, of 255
 RAISES = "raises-exception"
+IGNORED = "nbval-ignore-output"
+SKIPPED = "skip-execution"
 
 # Applied to both sides, in this order.
 REPLACEMENTS: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"\x1b\[[0-9;]*[A-Za-z]"), ""),
     (re.compile(r"\b0x[0-9a-fA-F]{6,16}\b"), "<address>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"), "<time>"),
-    (re.compile(r"\b\d+(\.\d+)? ?(ns|µs|us|ms|s)\b"), "<time>"),
+    (re.compile(r"\b\d+(\.\d+)? ?(ns|µs|μs|us|ms|s)\b"), "<time>"),
     (re.compile(r"(/[^\s'\"<>:,()]+)*/(site-packages|lib/python3\.\d+|tmp)/[^\s'\"<>:,()]+"),
      "<path>"),
     (re.compile(r"\b\d+\.\d+\.\d+\b"), "<version>"),
@@ -163,11 +165,17 @@ def bundle_differences(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str
             yield f"{mime}: {difference}"
 
 
+def tags_of(cell: dict[str, Any]) -> list[str]:
+    return cell.get("metadata", {}).get("tags", [])
+
+
 def cell_differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """What differs between the outputs of one code cell as stored and as executed."""
     found = []
     if old["execution_count"] != new["execution_count"]:
         found.append(f"count is {new['execution_count']}, was {old['execution_count']}")
+    if IGNORED in tags_of(old):
+        return found
     before, after = merged(old["outputs"]), merged(new["outputs"])
     for number, (a, b) in enumerate(zip(before, after, strict=False), 1):
         found += [f"output {number}: {text}" for text in output_differences(a, b)]
@@ -228,7 +236,7 @@ def unexpected_errors(notebook: Any) -> list[str]:
         f"{cell.id}: {output.ename}: {output.evalue}"
         for cell in code_cells(notebook)
         for output in cell.outputs
-        if output.output_type == "error" and RAISES not in cell.metadata.get("tags", [])
+        if output.output_type == "error" and RAISES not in tags_of(cell)
     ]
 
 

@@ -155,6 +155,15 @@ def node_kernelspecs(kernelspecs: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bash_kernelspec(kernelspecs: Path) -> None:
+    subprocess.run(
+        [BINARY, "install-kernelspec", "--runtime", "bash", "--prefix", kernelspecs],
+        check=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="session")
 def kernel_name(kernelspecs: Path, is_reference: bool) -> str:
     return "python3" if is_reference else KERNEL
 

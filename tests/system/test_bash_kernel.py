@@ -3,28 +3,15 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import jupyter_kernel_test as jkt
 import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
 
-from tests.system.conftest import BINARY
-
 KERNEL = "cellwall-bash"
 TIMEOUT = 60
-
-
-@pytest.fixture(scope="session")
-def bash_kernelspec(kernelspecs: Path) -> None:
-    subprocess.run(
-        [BINARY, "install-kernelspec", "--runtime", "bash", "--prefix", kernelspecs],
-        check=True,
-        timeout=120,
-    )
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The notebook that works in several languages does what it shows."""
+"""The notebooks in other languages, and the one in several, do what they show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tests.system.compare_notebooks import NOTEBOOKS, differences
-from tests.system.conftest import BINARY, ROOT
+from tests.system.conftest import BINARY, BRIDGED_R, ROOT
 
 pytestmark = pytest.mark.cellwall
 
@@ -30,4 +30,23 @@ def test_it_does_what_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CELLWALL_PROGRAM", os.fspath(BINARY))
     monkeypatch.setenv("PYTHONPATH", os.fspath(ROOT / "clients/python/src"))
     found, _ = differences(PATH, "python3")
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kernelspecs_of", "kernel"),
+    [
+        ("bash", "bash_kernelspec", "cellwall-bash"),
+        ("javascript", "node_kernelspecs", "cellwall-javascript"),
+        ("typescript", "node_kernelspecs", "cellwall-typescript"),
+        ("r", "bridged_kernelspecs", BRIDGED_R),
+    ],
+)
+def test_a_language_does_what_its_notebook_shows(
+    name: str, kernelspecs_of: str, kernel: str, request: pytest.FixtureRequest
+) -> None:
+    request.getfixturevalue(kernelspecs_of)
+
+    found, _ = differences(NOTEBOOKS / f"languages/{name}.ipynb", kernel)
+
     assert found == []
