@@ -68,6 +68,10 @@ int json_scan(struct slice text, const struct json_limits *limits, struct error 
 int json_scan_facts(struct slice text, const struct json_limits *limits,
                     struct json_facts *ret, struct error *err);
 
+/* As json_scan; on failure RET_BYTE is how many bytes come before the place. */
+int json_scan_locate(struct slice text, const struct json_limits *limits,
+                     size_t *ret_byte, struct error *err);
+
 /* As json_scan, and the value must be an object: else JSON_E_TYPE. */
 int json_scan_object(struct slice text, const struct json_limits *limits,
                      struct error *err);

@@ -349,31 +349,52 @@ scan_step(struct scan *scan)
     return invalid(scan, scan->at, "bytes behind the value");
 }
 
+/* On failure SCAN is at the place, or close behind what is wrong there. */
+static int
+scan_text(struct scan *scan, struct slice text, const struct json_limits *limits)
+{
+    int r = 0;
+
+    assert(limits->max_depth <= JSON_DEPTH_MAX);
+    if (text.length > limits->max_bytes)
+        return error_set(scan->err, JSON_E_TOO_LARGE, "JSON of %zu bytes, at most %zu",
+                         text.length, limits->max_bytes);
+    if (text.length == 0)
+        return error_set(scan->err, JSON_E_INVALID, "JSON of no bytes");
+    scan->end = text.data + text.length;
+    scan->max_depth = limits->max_depth;
+    while (r == 0) {
+        scan->at = json_skip_space(scan->at, scan->end);
+        if (scan->at == scan->end)
+            break;
+        r = scan_step(scan);
+    }
+    if (r == 0 && scan->expect != EXPECT_NOTHING)
+        r = invalid(scan, scan->at, "");
+    return r;
+}
+
 int
 json_scan_facts(struct slice text, const struct json_limits *limits,
                 struct json_facts *ret, struct error *err)
 {
     struct scan scan = { .start = text.data, .at = text.data, .err = err };
-    int r = 0;
+    int r = scan_text(&scan, text, limits);
 
-    assert(limits->max_depth <= JSON_DEPTH_MAX);
-    if (text.length > limits->max_bytes)
-        return error_set(err, JSON_E_TOO_LARGE, "JSON of %zu bytes, at most %zu",
-                         text.length, limits->max_bytes);
-    if (text.length == 0)
-        return error_set(err, JSON_E_INVALID, "JSON of no bytes");
-    scan.end = text.data + text.length;
-    scan.max_depth = limits->max_depth;
-    while (r == 0) {
-        scan.at = json_skip_space(scan.at, scan.end);
-        if (scan.at == scan.end)
-            break;
-        r = scan_step(&scan);
-    }
-    if (r == 0 && scan.expect != EXPECT_NOTHING)
-        r = invalid(&scan, scan.at, "");
     if (r == 0)
         *ret = scan.facts;
+    return r;
+}
+
+int
+json_scan_locate(struct slice text, const struct json_limits *limits, size_t *ret_byte,
+                 struct error *err)
+{
+    struct scan scan = { .start = text.data, .at = text.data, .err = err };
+    int r = scan_text(&scan, text, limits);
+
+    if (r != 0)
+        *ret_byte = (size_t)(scan.at - scan.start);
     return r;
 }
 
