@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+#include "protocol/notebook.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "protocol/error.h"
+
+/* A notebook of nbformat 4.5 with these cells. */
+#define BOOK(cells)                                                                      \
+    "{\"cells\":[" cells "],\"metadata\":{},\"nbformat\":4,\"nbformat_minor\":5}"
+#define CODE(members) "{\"cell_type\":\"code\"," members "}"
+
+static struct notebook *
+read_book(const char *text)
+{
+    struct notebook *notebook = NULL;
+    struct error err = { 0 };
+
+    if (notebook_read(&notebook, slice_text(text), &err) != 0)
+        fail_msg("%s: %s", text, err.text);
+    return notebook;
+}
+
+static void
+assert_slice(struct slice slice, const char *expected)
+{
+    if (!slice_equals_text(slice, expected))
+        fail_msg("%.*s, not %s", (int)slice.length, (const char *)slice.data, expected);
+}
+
+static void
+assert_refused(const char *text, const char *why)
+{
+    struct notebook *notebook = NULL;
+    struct error err = { 0 };
+
+    assert_int_equal(notebook_read(&notebook, slice_text(text), &err),
+                     NOTEBOOK_E_INVALID);
+    assert_null(notebook);
+    assert_int_equal(err.code, NOTEBOOK_E_INVALID);
+    assert_string_equal(err.text, why);
+}
+
+static void
+test_the_parts_of_a_cell_are_found(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook = read_book(
+        "{\n \"cells\": [\n"
+        "  {\"cell_type\": \"markdown\", \"id\": \"a\", \"metadata\": {\"x\": 1},\n"
+        "   \"source\": \"# T\\u00e4\"},\n"
+        "  {\"cell_type\": \"code\", \"id\": \"b\", \"metadata\": {},\n"
+        "   \"execution_count\": 7, \"outputs\": [ {\"output_type\": \"stream\","
+        " \"name\": \"stdout\", \"text\": [\"1\\n\"]} ],\n"
+        "   \"source\": [\n    \"a = 1\\n\",\n    \"print(a)\"\n   ]}\n"
+        " ],\n \"metadata\": {\"kernelspec\": {}},\n"
+        " \"nbformat\": 4, \"nbformat_minor\": 5\n}\n");
+
+    (void)state;
+    assert_int_equal(notebook->format, 4);
+    assert_int_equal(notebook->minor, 5);
+    assert_slice(notebook->metadata, "{\"kernelspec\": {}}");
+    assert_int_equal(notebook->cell_count, 2);
+    assert_int_equal(notebook->cells[0].type, NOTEBOOK_MARKDOWN);
+    assert_int_equal(notebook->cells[0].line, 4);
+    assert_int_equal(notebook->cells[0].execution_count, -1);
+    assert_slice(notebook->cells[0].id, "a");
+    assert_slice(notebook->cells[0].source, "# T\xc3\xa4");
+    assert_slice(notebook->cells[0].metadata, "{\"x\": 1}");
+    assert_int_equal(notebook->cells[1].type, NOTEBOOK_CODE);
+    assert_int_equal(notebook->cells[1].line, 8);
+    assert_int_equal(notebook->cells[1].execution_count, 7);
+    assert_slice(notebook->cells[1].source, "a = 1\nprint(a)");
+    assert_int_equal(notebook->cells[1].output_count, 1);
+    assert_slice(notebook->cells[1].outputs[0],
+                 "{\"output_type\": \"stream\", \"name\": \"stdout\","
+                 " \"text\": [\"1\\n\"]}");
+}
+
+static void
+test_what_front_ends_let_pass_is_let_pass(void **state)
+{
+    static const char *const cells[] = {
+        CODE("\"source\":[]"),
+        CODE("\"source\":\"\",\"outputs\":null,\"metadata\":null"),
+        CODE("\"outputs\":[],\"execution_count\":\"7\""),
+        CODE("\"source\":\"\",\"id\":7"),
+        CODE("\"extra\":{\"future\":[1]}"),
+        CODE("\"outputs\":[{\"output_type\":\"future\",\"text\":7}]"),
+        CODE("\"outputs\":[{\"output_type\":\"stream\"}]"),
+        CODE("\"outputs\":[{\"output_type\":\"error\",\"ename\":null}]"),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(cells); i++) {
+        CLEANUP(notebook_destroyp) struct notebook *notebook = NULL;
+        char text[1000];
+
+        snprintf(text, sizeof text, BOOK("%s"), cells[i]);
+        notebook = read_book(text);
+        assert_int_equal(notebook->cell_count, 1);
+        assert_int_equal(notebook->cells[0].type, NOTEBOOK_CODE);
+        assert_int_equal(notebook->cells[0].execution_count, -1);
+        assert_int_equal(notebook->cells[0].source.length, 0);
+        assert_slice(notebook->cells[0].metadata, "{}");
+    }
+}
+
+static void
+test_a_cell_of_an_unknown_type_is_raw(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook =
+        read_book(BOOK("{\"cell_type\":\"sql\",\"source\":\"select\",\"outputs\":7}"));
+
+    (void)state;
+    assert_int_equal(notebook->cells[0].type, NOTEBOOK_RAW);
+    assert_slice(notebook->cells[0].source, "select");
+    assert_int_equal(notebook->cells[0].output_count, 0);
+}
+
+static void
+test_ids_may_occur_twice(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook =
+        read_book(BOOK(CODE("\"id\":\"a\"") "," CODE("\"id\":\"a\"")));
+
+    (void)state;
+    assert_slice(notebook->cells[0].id, "a");
+    assert_slice(notebook->cells[1].id, "a");
+}
+
+static void
+test_a_byte_order_mark_and_other_minors_are_taken(void **state)
+{
+    static const char *const texts[] = {
+        "\xef\xbb\xbf" BOOK(""),
+        "{\"nbformat\":4,\"cells\":[]}",
+        "{\"nbformat\":4,\"nbformat_minor\":0,\"cells\":[],\"metadata\":null}",
+        "{\"nbformat\":4,\"nbformat_minor\":99,\"cells\":[],\"future\":1}",
+        "{\"nbformat\":3,\"nbformat_minor\":0,\"worksheets\":[]}",
+        "{\"nbformat\":3}",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(texts); i++) {
+        CLEANUP(notebook_destroyp) struct notebook *notebook = read_book(texts[i]);
+
+        assert_int_equal(notebook->cell_count, 0);
+        assert_slice(notebook->metadata, "{}");
+    }
+}
+
+static void
+test_a_refusal_names_the_place(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *why;
+    } cases[] = {
+        { "", "the file is empty" },
+        { "\xef\xbb\xbf", "the file is empty" },
+        { "[]", "it is an array, not an object: not a Jupyter notebook" },
+        { "{}", "it has no nbformat: not a Jupyter notebook" },
+        { "{\n\n\"nbformat\":\"4\"}", "line 3: nbformat is \"4\"" },
+        { "{\"nbformat\":-4}", "line 1: nbformat is -4" },
+        { "{\"nbformat\":2}",
+          "nbformat 2: only 3 and 4 can be read; Jupyter can convert it" },
+        { "{\"nbformat\":5}", "nbformat 5: only 3 and 4 can be read" },
+        { "{\"nbformat\":4,\n\"nbformat_minor\":1.5}", "line 2: nbformat_minor is 1.5" },
+        { "{\"nbformat\":4}", "it has no cells: not a Jupyter notebook" },
+        { "{\"nbformat\":4,\"metadata\":[]}", "metadata is an array, not an object" },
+        { "{\"nbformat\":4,\n\"cells\":{}}", "line 2: cells is an object, not an array" },
+        { "{\"nbformat\":3,\"worksheets\":{}}", "worksheets is an object, not an array" },
+        { "{\n\"nbformat\":4,\n\"cells\":[,]}",
+          "line 3: not JSON at byte 25: expected a value" },
+        { "{\n\"nbformat\":4,\n", "line 3: JSON ends too early, at byte 16" },
+        { "{\"nbformat\":4,\n<<<<<<< HEAD\n\"a\":1}",
+          "line 2: a merge conflict that is not resolved" },
+        { "{\"nbformat\":4\n=======\n,\"a\":1}",
+          "line 2: a merge conflict that is not resolved" },
+        { "\xff", "line 1: not JSON at byte 0: expected a value" },
+        { BOOK("7"), "line 1: cell 0: it is a number, not an object" },
+        { BOOK("{}"), "line 1: cell 0: cell_type is missing" },
+        { BOOK("{\"cell_type\":7}"),
+          "line 1: cell 0: cell_type is a number, not a string" },
+        { BOOK(CODE("\"id\":\"a\"") ",\n" CODE("\"metadata\":[]")),
+          "line 2: cell 1: metadata is an array, not an object" },
+        { BOOK(CODE("\"source\":7")),
+          "line 1: cell 0: its source is not a string or strings" },
+        { BOOK(CODE("\"source\":[\"a\",7]")),
+          "line 1: cell 0: its source is not a string or strings" },
+        { BOOK("\n\n" CODE("\n\"outputs\":\"x\"")),
+          "line 4: cell 0: outputs is a string, not an array" },
+        { BOOK(CODE("\"outputs\":[\n7]")),
+          "line 2: cell 0: output 0 is a number, not an object" },
+        { BOOK(CODE("\"outputs\":[{}]")), "line 1: cell 0: output 0 has no output_type" },
+        { BOOK(CODE("\"outputs\":[{\"output_type\":7}]")),
+          "line 1: cell 0: output 0: output_type is a number, not a string" },
+        { BOOK(CODE("\"outputs\":[{\"output_type\":\"stream\",\"text\":[7]}]")),
+          "line 1: cell 0: output 0: text is not a string or strings" },
+        { BOOK(CODE("\"outputs\":[{\"output_type\":\"display_data\",\"data\":[]}]")),
+          "line 1: cell 0: output 0: data is an array, not an object" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(cases); i++)
+        assert_refused(cases[i].text, cases[i].why);
+}
+
+static void
+test_bounds_are_kept(void **state)
+{
+    struct notebook *notebook = NULL;
+    struct error err = { 0 };
+    struct buffer text;
+
+    (void)state;
+    buffer_init(&text, SIZE_MAX);
+    buffer_append_text(&text, "{\"nbformat\":4,\"cells\":[{}");
+    for (size_t i = 0; i < NOTEBOOK_CELLS_MAX; i++)
+        buffer_append_text(&text, ",{}");
+    buffer_append_text(&text, "]}");
+    assert_int_equal(notebook_read(&notebook, buffer_slice(&text), &err),
+                     NOTEBOOK_E_INVALID);
+    assert_string_equal(err.text, "10001 cells, at most 10000");
+
+    buffer_clear(&text, SIZE_MAX);
+    buffer_append_text(&text, "{\"nbformat\":4,\"cells\":[{\"cell_type\":\"code\","
+                              "\"outputs\":[{}");
+    for (size_t i = 0; i < NOTEBOOK_OUTPUTS_MAX; i++)
+        buffer_append_text(&text, ",{}");
+    buffer_append_text(&text, "]}]}");
+    err = (struct error){ 0 };
+    assert_int_equal(notebook_read(&notebook, buffer_slice(&text), &err),
+                     NOTEBOOK_E_INVALID);
+    assert_string_equal(err.text, "line 1: cell 0: 10001 outputs, at most 10000");
+
+    buffer_clear(&text, SIZE_MAX);
+    buffer_append_text(&text, "{\"a\":");
+    for (size_t i = 0; i < NOTEBOOK_DEPTH_MAX; i++)
+        buffer_append_text(&text, "[");
+    err = (struct error){ 0 };
+    assert_int_equal(notebook_read(&notebook, buffer_slice(&text), &err),
+                     NOTEBOOK_E_INVALID);
+    assert_string_equal(err.text, "line 1: JSON nested deeper than 128 at byte 132");
+    buffer_fini(&text);
+}
+
+static void
+test_nbformat_3_is_given_in_the_form_of_4(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook = read_book(
+        "{\"nbformat\":3,\"nbformat_minor\":0,\"metadata\":{\"name\":\"\"},"
+        "\"worksheets\":[{\"cells\":["
+        "{\"cell_type\":\"heading\",\"level\":2,\"source\":[\"A\\n\",\"B\\n\"]},"
+        "{\"cell_type\":\"code\",\"input\":[\"a\\n\",\"b\"],\"prompt_number\":3,"
+        "\"language\":\"python\",\"collapsed\":false,\"outputs\":["
+        "{\"output_type\":\"stream\",\"stream\":\"stderr\",\"text\":[\"x\"]},"
+        "{\"output_type\":\"pyout\",\"prompt_number\":3,\"text\":[\"1\"],"
+        "\"html\":\"<b>\",\"png\":\"aGk=\",\"json\":[\"{\\\"a\\\":\",\"1}\"],"
+        "\"metadata\":{\"png\":{\"width\":7}}},"
+        "{\"output_type\":\"display_data\",\"svg\":\"<svg/>\",\"latex\":\"$\","
+        "\"javascript\":\"x\",\"jpeg\":\"aGk=\",\"json\":\"no\"},"
+        "{\"output_type\":\"pyerr\",\"ename\":\"E\",\"evalue\":\"v\","
+        "\"traceback\":[\"t\"]}]}"
+        "]},{\"metadata\":{}},{\"cells\":[{\"cell_type\":\"html\","
+        "\"source\":\"<i>\"}]}]}");
+    const struct notebook_cell *code = &notebook->cells[1];
+
+    (void)state;
+    assert_int_equal(notebook->format, 3);
+    assert_int_equal(notebook->cell_count, 3);
+    assert_int_equal(notebook->cells[0].type, NOTEBOOK_MARKDOWN);
+    assert_slice(notebook->cells[0].source, "## A B");
+    assert_int_equal(notebook->cells[2].type, NOTEBOOK_MARKDOWN);
+    assert_slice(notebook->cells[2].source, "<i>");
+    assert_int_equal(code->type, NOTEBOOK_CODE);
+    assert_int_equal(code->execution_count, 3);
+    assert_slice(code->source, "a\nb");
+    assert_int_equal(code->output_count, 4);
+    assert_slice(code->outputs[0], "{\"output_type\":\"stream\",\"name\":\"stderr\","
+                                   "\"text\":[\"x\"]}");
+    assert_slice(code->outputs[1],
+                 "{\"output_type\":\"execute_result\",\"execution_count\":3,"
+                 "\"metadata\":{\"image/png\":{\"width\":7}},\"data\":{"
+                 "\"text/plain\":[\"1\"],\"text/html\":\"<b>\",\"image/png\":\"aGk=\","
+                 "\"application/json\":{\"a\":1}}}");
+    assert_slice(code->outputs[2],
+                 "{\"output_type\":\"display_data\",\"metadata\":{},\"data\":{"
+                 "\"image/svg+xml\":\"<svg/>\",\"text/latex\":\"$\","
+                 "\"application/javascript\":\"x\",\"image/jpeg\":\"aGk=\","
+                 "\"application/json\":\"no\"}}");
+    assert_slice(code->outputs[3],
+                 "{\"output_type\":\"error\",\"ename\":\"E\",\"evalue\":\"v\","
+                 "\"traceback\":[\"t\"]}");
+}
+
+static void
+test_lone_surrogates_in_a_source_are_replaced(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook = read_book(BOOK(CODE("\"source\":\"a\\ud800b\\u0000\"")));
+
+    (void)state;
+    assert_int_equal(notebook->cells[0].source.length, 6);
+    assert_memory_equal(notebook->cells[0].source.data,
+                        "a\xef\xbf\xbd"
+                        "b",
+                        6);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_parts_of_a_cell_are_found),
+        cmocka_unit_test(test_what_front_ends_let_pass_is_let_pass),
+        cmocka_unit_test(test_a_cell_of_an_unknown_type_is_raw),
+        cmocka_unit_test(test_ids_may_occur_twice),
+        cmocka_unit_test(test_a_byte_order_mark_and_other_minors_are_taken),
+        cmocka_unit_test(test_a_refusal_names_the_place),
+        cmocka_unit_test(test_bounds_are_kept),
+        cmocka_unit_test(test_nbformat_3_is_given_in_the_form_of_4),
+        cmocka_unit_test(test_lone_surrogates_in_a_source_are_replaced),
+    };
+
+    return cmocka_run_group_tests_name("notebook", tests, NULL, NULL);
+}
