@@ -9,6 +9,10 @@
 
 struct error;
 
+/* Prepares the library, once for a process and before it confines itself: what follows
+ * opens no file and no socket. */
+void html_init(void);
+
 /* Appends TEXT (UTF-8) parsed, with one node per line, indented, attributes ordered,
  * white space as a browser collapses it, comments left out. Ids, and what refers to them
  * (for, href, headers, aria-*, style sheets), are numbered in the order of their

@@ -36,7 +36,9 @@ struct image_distance {
 void image_compare(const struct image *a, const struct image *b,
                    struct image_distance *ret);
 
-/* Appends a PNG: EXPECTED faded, what differs in red; of the larger size. */
+/* Appends a PNG of the larger width and height: EXPECTED as a pale grey, what differs in
+ * red; where only one of the two has pixels, blue (EXPECTED) or orange (ACTUAL). 0,
+ * BUFFER_E_FULL or -ENOMEM. */
 int image_draw_difference(const struct image *expected, const struct image *actual,
                           struct buffer *ret);
 

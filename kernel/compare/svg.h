@@ -9,6 +9,10 @@
 
 struct error;
 
+/* Prepares the library, once for a process and before it confines itself: what follows
+ * opens no file and no socket. */
+void svg_init(void);
+
 /* As html_canonical, of XML: without <metadata> (dates, versions), comments, processing
  * instructions and DOCTYPE; ids and references to them (url(#...), href) numbered in
  * order. Entities are not expanded, nothing is loaded from anywhere. */

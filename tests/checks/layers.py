@@ -29,6 +29,7 @@ LIBRARIES = {
     "cmocka.h": "cmocka",
     "libxml/*": "xml",
     "png.h": "png",
+    "jerror.h": "jpeg",
     "jpeglib.h": "jpeg",
     "pcre2.h": "pcre",
 }
