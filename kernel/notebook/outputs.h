@@ -15,10 +15,12 @@
 #include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 
-#define OUTPUTS_CELL_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of MIME bundles */
+#define OUTPUTS_CELL_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define OUTPUTS_CELL_MAX 10000 /* outputs */
+#define OUTPUTS_BYTES_MAX ((size_t)512 * 1024 * 1024) /* of all cells */
+#define OUTPUTS_ERROR_BYTES_MAX 65536 /* of an error's value where all else is full */
 
-enum { OUTPUTS_E_FULL = 1 }; /* this output was left out; lost_bytes counts it */
+enum { OUTPUTS_E_FULL = 1 }; /* left out, or in part; outputs_lost counts it */
 
 struct frame;
 struct outputs; /* opaque */
@@ -32,14 +34,22 @@ CLEANUP_DEFINE(struct outputs, outputs_destroy);
 int outputs_add_text(struct outputs *outputs, size_t cell, bool is_stderr,
                      struct slice text);
 
-/* Display data, its updates, results, errors and clear_output; others are ignored. */
+/* Display data, its updates, results, errors and clear_output; others are ignored. FRAME's
+ * content is checked JSON. What all displays with an id show is what the last display or
+ * update with it had. An error is kept even where nothing else has room, but perhaps not
+ * its traceback. */
 int outputs_add_frame(struct outputs *outputs, size_t cell, const struct frame *frame);
 
-/* Appends CELL's outputs as a JSON array in nbformat 4's form, strings in one piece. */
+/* Appends CELL's outputs as a JSON array in nbformat 4's form, strings in one piece. 0,
+ * BUFFER_E_FULL, -ENOMEM; on failure RET may have got a part. */
 int outputs_append(const struct outputs *outputs, size_t cell, struct buffer *ret);
 
-/* Whether CELL shows an error, and its name (decoded; borrowed) and value. */
+/* Whether CELL shows an error, and the name and value of the last one (decoded; borrowed
+ * until CELL gets another output). */
 bool outputs_error(const struct outputs *outputs, size_t cell, struct slice *ret_name,
                    struct slice *ret_value);
+
+/* Bytes that came while CELL ran and had no room. */
+size_t outputs_lost(const struct outputs *outputs, size_t cell);
 
 #endif
