@@ -14,6 +14,7 @@
 
 #define FIND_MAX 100000 /* notebooks */
 #define FIND_DEPTH_MAX 64
+#define FIND_ENTRIES_MAX 2000000 /* of one PATH, in all folders below it */
 
 enum { FIND_E_FAILED = 1 }; /* no such path, not readable, too many; see ERR */
 
@@ -23,6 +24,7 @@ struct error;
 struct found {
     char **paths; /* owned, as they are to be shown: relative as PATHS are */
     size_t count, capacity;
+    void *known; /* owned: their absolute paths (tsearch) */
 };
 
 /* Adds what PATH names; no notebook twice (by its absolute path). 0, FIND_E_FAILED: also

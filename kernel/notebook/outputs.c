@@ -32,7 +32,13 @@ struct display {
     size_t holder_count, holder_capacity;
 };
 
-enum output_kind { OUTPUT_STDOUT, OUTPUT_STDERR, OUTPUT_DISPLAY, OUTPUT_RESULT, OUTPUT_ERROR };
+enum output_kind {
+    OUTPUT_STDOUT,
+    OUTPUT_STDERR,
+    OUTPUT_DISPLAY,
+    OUTPUT_RESULT,
+    OUTPUT_ERROR
+};
 
 struct output {
     enum output_kind kind;
@@ -175,9 +181,8 @@ outputs_destroy(struct outputs *outputs)
 static size_t
 room(const struct outputs *outputs, const struct cell *cell)
 {
-    size_t here = cell->bytes < OUTPUTS_CELL_BYTES_MAX
-                      ? OUTPUTS_CELL_BYTES_MAX - cell->bytes
-                      : 0;
+    size_t here =
+        cell->bytes < OUTPUTS_CELL_BYTES_MAX ? OUTPUTS_CELL_BYTES_MAX - cell->bytes : 0;
     size_t all =
         outputs->bytes < OUTPUTS_BYTES_MAX ? OUTPUTS_BYTES_MAX - outputs->bytes : 0;
 
@@ -346,8 +351,7 @@ renew(struct outputs *outputs, struct display *display, struct display *fresh)
         if (after > before && bytes + holder->count * after > OUTPUTS_CELL_BYTES_MAX)
             return OUTPUTS_E_FULL;
     }
-    if (after > before &&
-        outputs->bytes + count * (after - before) > OUTPUTS_BYTES_MAX)
+    if (after > before && outputs->bytes + count * (after - before) > OUTPUTS_BYTES_MAX)
         return OUTPUTS_E_FULL;
     for (size_t i = 0; i < display->holder_count; i++) {
         const struct holder *holder = &display->holders[i];
@@ -629,9 +633,9 @@ append_stream(const struct output *output, struct buffer *ret)
     buffer_init(&text, OUTPUTS_CELL_BYTES_MAX);
     r = carriage_render(buffer_slice(&output->text), &text);
     if (r == 0)
-        r = buffer_append_format(
-            ret, "{\"name\":\"%s\",\"output_type\":\"stream\",\"text\":",
-            output->kind == OUTPUT_STDERR ? "stderr" : "stdout");
+        r = buffer_append_format(ret,
+                                 "{\"name\":\"%s\",\"output_type\":\"stream\",\"text\":",
+                                 output->kind == OUTPUT_STDERR ? "stderr" : "stdout");
     if (r == 0)
         r = text_append_json(ret, text.data, text.length);
     return r != 0 ? r : buffer_append_text(ret, "}");

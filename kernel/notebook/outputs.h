@@ -34,10 +34,10 @@ CLEANUP_DEFINE(struct outputs, outputs_destroy);
 int outputs_add_text(struct outputs *outputs, size_t cell, bool is_stderr,
                      struct slice text);
 
-/* Display data, its updates, results, errors and clear_output; others are ignored. FRAME's
- * content is checked JSON. What all displays with an id show is what the last display or
- * update with it had. An error is kept even where nothing else has room, but perhaps not
- * its traceback. */
+/* Display data, its updates, results, errors and clear_output; others are ignored.
+ * FRAME's content is checked JSON. What all displays with an id show is what the last
+ * display or update with it had. An error is kept even where nothing else has room, but
+ * perhaps not its traceback. */
 int outputs_add_frame(struct outputs *outputs, size_t cell, const struct frame *frame);
 
 /* Appends CELL's outputs as a JSON array in nbformat 4's form, strings in one piece. 0,
