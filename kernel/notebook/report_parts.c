@@ -204,6 +204,47 @@ parts_append_lines(struct buffer *ret, const char *prefix, struct slice text, si
     return r;
 }
 
+static const char *
+entity_of(uint8_t byte)
+{
+    switch (byte) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '"':
+        return "&quot;";
+    case '\'':
+        return "&#39;";
+    default:
+        return NULL;
+    }
+}
+
+int
+parts_append_xml(struct buffer *ret, struct slice text)
+{
+    size_t done = 0;
+    int r;
+
+    for (size_t i = 0; i < text.length; i++) {
+        const char *entity = entity_of(text.data[i]);
+
+        if (entity == NULL)
+            continue;
+        r = buffer_append(ret, text.data + done, i - done);
+        if (r == 0)
+            r = buffer_append_text(ret, entity);
+        if (r != 0)
+            return r;
+        done = i + 1;
+    }
+    return done < text.length ? buffer_append(ret, text.data + done, text.length - done)
+                              : 0;
+}
+
 int
 parts_append_cell_name(struct buffer *ret, const json_t *cell)
 {

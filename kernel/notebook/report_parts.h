@@ -60,6 +60,9 @@ int parts_append_line(struct buffer *ret, struct slice text, size_t max);
 int parts_append_lines(struct buffer *ret, const char *prefix, struct slice text,
                        size_t max);
 
+/* TEXT, harmless already, for XML and HTML: also within quotes. A line end is kept. */
+int parts_append_xml(struct buffer *ret, struct slice text);
+
 /* "Cell 3 (a1b2)": its number among the cells of code, and its id if it has one. */
 int parts_append_cell_name(struct buffer *ret, const json_t *cell);
 
