@@ -117,20 +117,21 @@ feed_hostile(struct feed *feed)
         "{\"event\":\"notebook\",\"path\":[],\"status\":{},\"counts\":[],\"notes\":5}",
         "{\"event\":\"begin\",\"notebooks\":{\"a\":1}}",
         "{\"event\":\"notebook_begin\",\"path\":\"x\",\"kernel\":1,\"language\":null}",
-        "{\"event\":\"cell\",\"path\":\"x\",\"cell\":-9223372036854775808,\"id\":"
-        "\"\\u0000"
-        "\\u0001\\n<&>\\\"'#%\\\\,:\",\"line\":-1,\"status\":\"failed\",\"seconds\":"
-        "1e308,"
-        "\"source\":7,\"reason\":{\"kind\":\"]]>\",\"text\":\"a]]>b\\r\\n::error::"
-        "c\\u2028"
-        "not ok 1\\n  ...\\nBail "
-        "out!\"},\"traceback\":[\"\\u001b[31mx\\u001b]0;t\\u0007\","
-        "\"  ...\",\"    ---\",{},\"\\ud800\"],\"stderr_tail\":\"\\ufffe\\uffff\\u0085\","
-        "\"differences\":[[],5,{\"lines\":[[\"-\",\"\\b]]>\"],[],\"x\"],\"numbers\":7,"
-        "\"image\":\"i\",\"rules\":[[]]}]}",
+        ("{\"event\":\"cell\",\"path\":\"x\",\"cell\":-9223372036854775808,\"id\":"
+         "\"\\u0000"
+         "\\u0001\\n<&>\\\"'#%\\\\,:\",\"line\":-1,\"status\":\"failed\",\"seconds\":"
+         "1e308,"
+         "\"source\":7,\"reason\":{\"kind\":\"]]>\",\"text\":\"a]]>b\\r\\n::error::"
+         "c\\u2028"
+         "not ok 1\\n  ...\\nBail "
+         "out!\"},\"traceback\":[\"\\u001b[31mx\\u001b]0;t\\u0007\","
+         "\"  ...\",\"    "
+         "---\",{},\"\\ud800\"],\"stderr_tail\":\"\\ufffe\\uffff\\u0085\","
+         "\"differences\":[[],5,{\"lines\":[[\"-\",\"\\b]]>\"],[],\"x\"],\"numbers\":7,"
+         "\"image\":\"i\",\"rules\":[[]]}]}"),
         "{\"event\":\"cell\",\"path\":\"x\",\"status\":\"passed\",\"reason\":[]}",
-        "{\"event\":\"notebook\",\"path\":\"x\",\"status\":\"failed\",\"reason\":null,"
-        "\"notes\":[\"a\\nb::c\",{},\"--> ]]>\"],\"pending\":\"p\\n\"}",
+        ("{\"event\":\"notebook\",\"path\":\"x\",\"status\":\"failed\",\"reason\":null,"
+         "\"notes\":[\"a\\nb::c\",{},\"--> ]]>\"],\"pending\":\"p\\n\"}"),
         "{\"event\":\"cell\",\"path\":\"never ended\",\"status\":\"skipped\"}",
     };
 

@@ -119,8 +119,8 @@ test_members_of_another_type_count_as_missing(void **state)
         "{\"status\":1,\"seconds\":\"x\",\"cell\":\"y\",\"id\":[],\"reason\":\"z\"}",
         "{\"differences\":{\"a\":1},\"traceback\":5,\"stderr_tail\":{},\"reason\":[1]}",
         "{\"differences\":[1,null,\"x\",[]],\"traceback\":[1,null,{}]}",
-        "{\"differences\":[{\"lines\":[1,[],[2],[null,3]],\"numbers\":[1,{}],"
-        "\"image\":[],\"rules\":[0,{\"pattern\":1}],\"output\":\"o\",\"type\":9}]}",
+        ("{\"differences\":[{\"lines\":[1,[],[2],[null,3]],\"numbers\":[1,{}],"
+         "\"image\":[],\"rules\":[0,{\"pattern\":1}],\"output\":\"o\",\"type\":9}]}"),
     };
 
     (void)state;
