@@ -16,7 +16,7 @@ LINES_MAX = 800
 FILE_BYTES_MAX = 1_000_000
 SPDX = "SPDX-License-Identifier: MIT"
 SPDX_SUFFIXES = {".c", ".h", ".py", ".sh", ".cmake", ".mjs", ".ts"}
-BINARY_SUFFIXES = {".png", ".ico", ".gz"}
+BINARY_SUFFIXES = {".png", ".jpg", ".ico", ".gz"}
 # Fuzz inputs may hold anything.
 ANYTHING = ("tests/fuzz/corpus/", "tests/fuzz/")
 # Paths of one developer's machine have no place in the project.
