@@ -157,8 +157,8 @@ first_line(struct slice value)
     return value.data;
 }
 
-static bool
-is_text(struct slice value)
+bool
+notebook_is_text(struct slice value)
 {
     struct json_iterator iterator;
     struct slice line;
@@ -190,7 +190,7 @@ check_output(struct reading *reading, const uint8_t *at, size_t number,
         return refuse_cell(reading, at, "output %zu: output_type is %s, not a string",
                            number, json_kind_name(json_kind(type)));
     if (json_string_equals(type, "stream") && json_member(output, "text", &value) == 0 &&
-        !is_text(value))
+        !notebook_is_text(value))
         return refuse_cell(reading, at, "output %zu: text is not a string or strings",
                            number);
     if ((json_string_equals(type, "display_data") ||

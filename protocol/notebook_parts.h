@@ -13,7 +13,6 @@
 /* Where the parts of a cell are in the file; raw JSON. */
 struct notebook_place {
     struct slice object;
-    struct slice outputs, execution_count; /* data is NULL: it has none */
     struct buffer decoded; /* owned: its id and source; of nbformat 3, its outputs */
 };
 
@@ -22,6 +21,9 @@ struct notebook_parts {
     struct slice json; /* in it, without a byte order mark */
     struct notebook_place *places; /* owned, one for each cell */
 };
+
+/* Whether VALUE is a string, or an array of strings alone. */
+bool notebook_is_text(struct slice value);
 
 /* Appends the string VALUE, or the strings of the array VALUE as one, decoded. 0,
  * JSON_E_TYPE, JSON_E_TOO_LARGE, -ENOMEM. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "protocol/notebook.h"
 
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -320,6 +321,310 @@ test_lone_surrogates_in_a_source_are_replaced(void **state)
                         6);
 }
 
+/* NOTEBOOK with the outputs and counts that SOURCE has in the same cells, or with none
+ * (NULL). */
+static void
+rewrite(const struct notebook *notebook, const struct notebook *source,
+        struct buffer *ret)
+{
+    struct notebook_change *changes = calloc(notebook->cell_count + 1, sizeof *changes);
+    struct buffer *arrays = calloc(notebook->cell_count + 1, sizeof *arrays);
+    struct error err = { 0 };
+    size_t count = 0;
+
+    assert_non_null(changes);
+    assert_non_null(arrays);
+    for (size_t i = 0; i < notebook->cell_count; i++) {
+        const struct notebook_cell *cell = source != NULL ? &source->cells[i] : NULL;
+
+        if (notebook->cells[i].type != NOTEBOOK_CODE)
+            continue;
+        buffer_init(&arrays[i], SIZE_MAX);
+        buffer_append_text(&arrays[i], "[");
+        for (size_t k = 0; cell != NULL && k < cell->output_count; k++) {
+            buffer_append_text(&arrays[i], k > 0 ? "," : "");
+            buffer_append(&arrays[i], cell->outputs[k].data, cell->outputs[k].length);
+        }
+        buffer_append_text(&arrays[i], "]");
+        changes[count++] = (struct notebook_change){
+            .cell = i,
+            .outputs = buffer_slice(&arrays[i]),
+            .execution_count = cell != NULL ? cell->execution_count : -1,
+        };
+    }
+    buffer_init(ret, SIZE_MAX);
+    if (notebook_rewrite(notebook, changes, count, ret, &err) != 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < notebook->cell_count; i++)
+        buffer_fini(&arrays[i]);
+    free(arrays);
+    free(changes);
+}
+
+/* The file TEXT without its outputs, and with them again, must be TEXT. */
+static void
+assert_survives(const char *name, struct slice text)
+{
+    CLEANUP(notebook_destroyp) struct notebook *notebook = NULL;
+    CLEANUP(notebook_destroyp) struct notebook *bare = NULL;
+    struct buffer without, again;
+    struct error err = { 0 };
+    bool had_outputs = false;
+
+    if (notebook_read(&notebook, text, &err) != 0)
+        fail_msg("%s: %s", name, err.text);
+    rewrite(notebook, NULL, &without);
+    assert_int_equal(notebook_read(&bare, buffer_slice(&without), &err), 0);
+    assert_int_equal(bare->cell_count, notebook->cell_count);
+    for (size_t i = 0; i < bare->cell_count; i++) {
+        assert_int_equal(bare->cells[i].output_count, 0);
+        assert_int_equal(bare->cells[i].execution_count, -1);
+        had_outputs = had_outputs || notebook->cells[i].output_count > 0;
+    }
+    assert_true(!had_outputs || without.length < text.length);
+    rewrite(bare, notebook, &again);
+    if (again.length != text.length || memcmp(again.data, text.data, text.length) != 0)
+        fail_msg("%s is another file: %.*s", name, (int)again.length,
+                 (const char *)again.data);
+    buffer_fini(&without);
+    buffer_fini(&again);
+}
+
+static void
+read_file(const char *path, struct buffer *ret)
+{
+    FILE *file = fopen(path, "rb");
+    char chunk[4096];
+    size_t n;
+
+    assert_non_null(file);
+    buffer_init(ret, SIZE_MAX);
+    while ((n = fread(chunk, 1, sizeof chunk, file)) > 0)
+        assert_int_equal(buffer_append(ret, chunk, n), 0);
+    fclose(file);
+}
+
+static void
+test_files_of_nbformat_survive_byte_for_byte(void **state)
+{
+    static const char *const patterns[] = { PROJECT_FOLDER "/notebooks/*.ipynb",
+                                            PROJECT_FOLDER "/notebooks/*/*.ipynb",
+                                            PROJECT_FOLDER
+                                            "/tests/protocol/notebooks/*.ipynb" };
+    glob_t found = { 0 };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(patterns); i++)
+        glob(patterns[i], i > 0 ? GLOB_APPEND : 0, NULL, &found);
+    assert_true(found.gl_pathc >= 8);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        struct buffer text;
+
+        read_file(found.gl_pathv[i], &text);
+        assert_survives(found.gl_pathv[i], buffer_slice(&text));
+        buffer_fini(&text);
+    }
+    globfree(&found);
+}
+
+/* The text of a file with its line ends, indentation and colons in another style. */
+static void
+restyle(struct buffer *ret, const char *text, const char *newline, const char *unit,
+        const char *colon, const char *gap)
+{
+    buffer_clear(ret, SIZE_MAX);
+    for (; *text != '\0'; text++) {
+        const char *with = NULL;
+
+        if (*text == '$')
+            with = newline;
+        else if (*text == '>')
+            with = unit;
+        else if (*text == ':')
+            with = colon;
+        else if (*text == '~')
+            with = gap;
+        if (with != NULL)
+            buffer_append_text(ret, with);
+        else
+            buffer_append(ret, text, 1);
+    }
+}
+
+static void
+test_files_of_other_styles_survive_byte_for_byte(void **state)
+{
+    static const char lines[] =
+        "{$>\"cells\":[$>>{$>>>\"cell_type\":\"code\",$>>>\"execution_count\":7,$"
+        ">>>\"outputs\":[$>>>>{$>>>>>\"name\":\"stdout\",$>>>>>\"output_type\":"
+        "\"stream\",$>>>>>\"text\":[$>>>>>>\"a\\n\",$>>>>>>\"b\"$>>>>>]$>>>>}$>>>],$"
+        ">>>\"source\":[]$>>}$>],$>\"nbformat\":4$}$";
+    static const char one_line[] =
+        "{\"cells\":[{\"cell_type\":\"code\",~\"execution_count\":7,~\"outputs\":"
+        "[{\"name\":\"stdout\",~\"output_type\":\"stream\",~\"text\":[\"a\\n\",~\"b\"]}],"
+        "~"
+        "\"source\":[]}],~\"nbformat\":4}";
+    static const char *const styles[][3] = {
+        { "\n", " ", ": " }, { "\n", "  ", ": " },  { "\n", "\t", ": " },
+        { "\n", "", ": " },  { "\r\n", " ", ": " }, { "\r\n", "    ", " : " },
+        { "\n", "  ", ":" },
+    };
+    struct buffer text;
+
+    (void)state;
+    buffer_init(&text, 10000);
+    for (size_t i = 0; i < N_ELEMENTS(styles); i++) {
+        restyle(&text, lines, styles[i][0], styles[i][1], styles[i][2], "");
+        assert_survives("lines", buffer_slice(&text));
+    }
+    restyle(&text, one_line, "", "", ": ", " ");
+    assert_survives("one line", buffer_slice(&text));
+    restyle(&text, one_line, "", "", ":", "");
+    assert_survives("one line without spaces", buffer_slice(&text));
+    buffer_fini(&text);
+}
+
+/* Gives the only cell of TEXT these outputs and this count. */
+static void
+assert_rewritten(const char *text, const char *outputs, int64_t count,
+                 const char *expected)
+{
+    CLEANUP(notebook_destroyp) struct notebook *notebook = read_book(text);
+    const struct notebook_change change = { .cell = 0,
+                                            .outputs = slice_text(outputs),
+                                            .execution_count = count };
+    struct error err = { 0 };
+    struct buffer out;
+
+    buffer_init(&out, 10000);
+    buffer_append_text(&out, "-");
+    if (notebook_rewrite(notebook, &change, 1, &out, &err) != 0)
+        fail_msg("%s", err.text);
+    buffer_append(&out, "", 1);
+    assert_string_equal((const char *)out.data + 1, expected);
+    buffer_fini(&out);
+}
+
+static void
+test_members_that_are_missing_are_put_in(void **state)
+{
+    (void)state;
+    assert_rewritten(
+        "{\"cells\":[{\"cell_type\":\"code\",\"source\":\"\"}],\"nbformat\":4}", "[]", 1,
+        "{\"cells\":[{\"cell_type\":\"code\",\"execution_count\":1,"
+        "\"outputs\":[],\"source\":\"\"}],\"nbformat\":4}");
+    assert_rewritten("{\"cells\":[{\"cell_type\":\"code\"}],\"nbformat\":4}", "[]", -1,
+                     "{\"cells\":[{\"cell_type\":\"code\",\"execution_count\":null,"
+                     "\"outputs\":[]}],\"nbformat\":4}");
+    assert_rewritten("{\n \"nbformat\": 4,\n \"cells\": [\n  {\n   \"source\": \"\",\n"
+                     "   \"cell_type\": \"code\"\n  }\n ]\n}",
+                     "[]", 2,
+                     "{\n \"nbformat\": 4,\n \"cells\": [\n  {\n"
+                     "   \"execution_count\": 2,\n   \"outputs\": [],\n"
+                     "   \"source\": \"\",\n   \"cell_type\": \"code\"\n  }\n ]\n}");
+}
+
+static void
+test_the_last_of_members_with_one_name_is_replaced(void **state)
+{
+    (void)state;
+    assert_rewritten("{\"cells\":[{\"cell_type\":\"code\",\"outputs\":1,\"outputs\":null,"
+                     "\"execution_count\":1}],\"nbformat\":4}",
+                     "[]", 1,
+                     "{\"cells\":[{\"cell_type\":\"code\",\"outputs\":1,\"outputs\":[],"
+                     "\"execution_count\":1}],\"nbformat\":4}");
+}
+
+static void
+test_what_is_the_same_stays_as_the_file_has_it(void **state)
+{
+    static const char text[] =
+        "\xef\xbb\xbf {\"cells\": [ {\"cell_type\" :\"code\",\n"
+        "\"outputs\":[{\"text\" : \"a\\u000ab\", \"output_type\":\"stream\"}]\n,"
+        "\"execution_count\":3} ],\"nbformat\":4 }  \n\n";
+
+    (void)state;
+    assert_rewritten(text, "[{\"output_type\":\"stream\",\"text\":[\"a\\n\",\"b\"]}]", 3,
+                     text);
+}
+
+static void
+test_new_outputs_are_laid_out_as_nbformat_does(void **state)
+{
+    (void)state;
+    assert_rewritten(
+        "{\n \"cells\": [\n  {\n   \"cell_type\": \"code\",\n   \"execution_count\": 1,\n"
+        "   \"outputs\": []\n  }\n ],\n \"nbformat\": 4\n}\n",
+        "[{\"output_type\":\"display_data\",\"metadata\":{},\"data\":{"
+        "\"text/plain\":\"a\\u00e4\\nb\\u2028\\ud800\\udc00\\ud800\\/\\u007f\","
+        "\"text/html\":\"\",\"image/png\":[\"aGk=\\n\",\"aGk=\\n\"],"
+        "\"application/json\":[\"a\",1.50,1E400,{\"b\":1,\"a\":2,\"b\":3}]}}]",
+        12,
+        "{\n \"cells\": [\n  {\n   \"cell_type\": \"code\",\n   \"execution_count\": "
+        "12,\n"
+        "   \"outputs\": [\n    {\n     \"data\": {\n      \"application/json\": [\n"
+        "       \"a\",\n       1.50,\n       1E400,\n       {\n        \"a\": 2,\n"
+        "        \"b\": 3\n       }\n      ],\n"
+        "      \"image/png\": \"aGk=\\naGk=\\n\",\n      \"text/html\": [],\n"
+        "      \"text/plain\": [\n       \"a\xc3\xa4\\n\",\n"
+        "       \"b\xe2\x80\xa8\",\n       \"\xf0\x90\x80\x80\\ud800/\x7f\"\n      ]\n"
+        "     },\n     \"metadata\": {},\n     \"output_type\": \"display_data\"\n    }\n"
+        "   ]\n  }\n ],\n \"nbformat\": 4\n}\n");
+}
+
+static void
+test_keys_are_sorted_by_code_point(void **state)
+{
+    (void)state;
+    assert_rewritten(
+        "{\"cells\":[{\"cell_type\":\"code\",\"outputs\":[],\"execution_count\":1}],"
+        "\"nbformat\":4}",
+        "[{\"output_type\":\"x\",\"\\uffff\":1,\"\\ud83d\\ude00\":2,\"\\ud800\":3,"
+        "\"\\\\\":4,\"[\":5,\"]\":6,\"\":7,\"\\u0000\":8,\"a\\n\":9,\"a\":10}]",
+        1,
+        "{\"cells\":[{\"cell_type\":\"code\",\"outputs\":[{\"\":7,\"\\u0000\":8,\"[\":5,"
+        "\"\\\\\":4,\"]\":6,\"a\":10,\"a\\n\":9,\"output_type\":\"x\",\"\\ud800\":3,"
+        "\"\xef\xbf\xbf\":1,\"\xf0\x9f\x98\x80\":2}],\"execution_count\":1}],"
+        "\"nbformat\":4}");
+}
+
+static void
+test_a_rewriting_that_cannot_be_made_is_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *outputs;
+        int result;
+        const char *why;
+    } cases[] = {
+        { "{\"nbformat\":3,\"worksheets\":[{\"cells\":[{\"cell_type\":\"code\"}]}]}",
+          "[]", NOTEBOOK_E_OLD,
+          "nbformat 3 can be read but not written: save the notebook with Jupyter, which "
+          "makes it nbformat 4" },
+        { BOOK(CODE("\"source\":\"\"")), "[", NOTEBOOK_E_INVALID,
+          "the new outputs of cell 0: JSON ends too early, at byte 1" },
+        { BOOK(CODE("\"source\":\"\"")), "{}", NOTEBOOK_E_INVALID,
+          "the new outputs of cell 0 are an object, not an array" },
+        { BOOK(CODE("\"source\":\"\"")), "[]", NOTEBOOK_E_TOO_LARGE,
+          "it would be larger than 50 bytes" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+        CLEANUP(notebook_destroyp) struct notebook *notebook = read_book(cases[i].text);
+        const struct notebook_change change = { .outputs = slice_text(cases[i].outputs) };
+        struct error err = { 0 };
+        struct buffer out;
+
+        buffer_init(&out, 50);
+        assert_int_equal(notebook_rewrite(notebook, &change, 1, &out, &err),
+                         cases[i].result);
+        assert_string_equal(err.text, cases[i].why);
+        assert_int_equal(out.length, 0);
+        buffer_fini(&out);
+    }
+}
+
 int
 main(void)
 {
@@ -333,6 +638,14 @@ main(void)
         cmocka_unit_test(test_bounds_are_kept),
         cmocka_unit_test(test_nbformat_3_is_given_in_the_form_of_4),
         cmocka_unit_test(test_lone_surrogates_in_a_source_are_replaced),
+        cmocka_unit_test(test_files_of_nbformat_survive_byte_for_byte),
+        cmocka_unit_test(test_files_of_other_styles_survive_byte_for_byte),
+        cmocka_unit_test(test_members_that_are_missing_are_put_in),
+        cmocka_unit_test(test_the_last_of_members_with_one_name_is_replaced),
+        cmocka_unit_test(test_what_is_the_same_stays_as_the_file_has_it),
+        cmocka_unit_test(test_new_outputs_are_laid_out_as_nbformat_does),
+        cmocka_unit_test(test_keys_are_sorted_by_code_point),
+        cmocka_unit_test(test_a_rewriting_that_cannot_be_made_is_refused),
     };
 
     return cmocka_run_group_tests_name("notebook", tests, NULL, NULL);
