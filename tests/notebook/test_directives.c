@@ -103,7 +103,8 @@ static void
 test_a_cell_that_says_nothing_has_no_directives(void **state)
 {
     CLEANUP(said_fini)
-    struct said said = say("{\"tags\":[\"hide\",\"remove-input\"]}", "# a comment\nx = 1");
+    struct said said =
+        say("{\"tags\":[\"hide\",\"remove-input\"]}", "# a comment\nx = 1");
 
     (void)state;
     assert_false(said.directives.skip);

@@ -136,9 +136,9 @@ test_text_of_a_stream_is_one_piece_until_something_else_comes(void **state)
     print(outputs, 0, false, "c");
     tell(outputs, 0, FRAME_DISPLAY_DATA, "{\"data\":{\"text/plain\":\"d\"}}");
     print(outputs, 0, false, "e");
-    assert_is(outputs, 0,
-              "[" OUT("ab\\\\n") "," ERR("oh") "," OUT("c") "," SHOWN("d") "," OUT(
-                  "e") "]");
+    assert_is(
+        outputs, 0,
+        "[" OUT("ab\\\\n") "," ERR("oh") "," OUT("c") "," SHOWN("d") "," OUT("e") "]");
 }
 
 static void
@@ -321,10 +321,9 @@ test_text_beyond_a_cells_room_is_cut_between_characters(void **state)
     text = malloc(bytes);
     assert_non_null(text);
     memset(text, 'x', bytes);
-    assert_int_equal(
-        outputs_add_text(outputs, 0, false,
-                         (struct slice){ (const uint8_t *)text, bytes }),
-        0);
+    assert_int_equal(outputs_add_text(outputs, 0, false,
+                                      (struct slice){ (const uint8_t *)text, bytes }),
+                     0);
     assert_int_equal(outputs_add_text(outputs, 0, false, slice_text("\xc3\xa9")),
                      OUTPUTS_E_FULL);
     assert_int_equal(outputs_lost(outputs, 0), 2);
