@@ -79,8 +79,8 @@ on_start(void *arg, const xmlChar *name, const xmlChar **attributes)
 
     while (attributes != NULL && attributes[2 * (size_t)n] != NULL)
         n++;
-    markup_begin(arg, n);
-    xmlSAX2StartElement(arg, name, attributes);
+    if (markup_begin(arg, n))
+        xmlSAX2StartElement(arg, name, attributes);
 }
 
 static void

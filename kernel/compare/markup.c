@@ -9,6 +9,8 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
+#define CODE_LINE_BYTES 100 /* a longer one is broken */
+
 CLEANUP_DEFINE(struct markup_names, markup_names_destroy);
 
 /* What comes before the next text of a block. */
@@ -67,7 +69,7 @@ stop(xmlParserCtxt *parser, const char *broken)
     xmlStopParser(parser);
 }
 
-void
+bool
 markup_begin(xmlParserCtxt *parser, unsigned attributes)
 {
     struct markup_bounds *bounds = parser->_private;
@@ -80,6 +82,7 @@ markup_begin(xmlParserCtxt *parser, unsigned attributes)
         stop(parser, "an element has too many attributes");
     else if (bounds->nodes > MARKUP_NODES_MAX)
         stop(parser, "it has too many elements");
+    return bounds->broken == NULL;
 }
 
 void
@@ -200,20 +203,35 @@ is_blank(const char *text)
     return text[strspn(text, " \t\n\r\f")] == '\0';
 }
 
+/* How much of a line of LENGTH stays on it: of a long one, as those that hold the data of
+ * a plot, up to where an object, an array or a statement ends. */
+static size_t
+find_break(const char *text, size_t length)
+{
+    if (length <= CODE_LINE_BYTES)
+        return length;
+    for (size_t i = 1; i < length; i++) {
+        if (text[i] == ';' || (text[i] == ',' && strchr("}])", text[i - 1]) != NULL))
+            return i + 1;
+    }
+    return length;
+}
+
 /* A script's or a style sheet's lines, without those that are empty. */
 static void
 put_code(struct writer *writer, const char *text, enum markup_place place, unsigned depth)
 {
-    size_t length, used;
+    size_t length, used, broken;
 
     for (; *text != '\0'; text += length + (text[length] != '\0')) {
         length = used = strcspn(text, "\n");
         while (used > 0 && is_space(text[used - 1]))
             used--;
-        if (used == 0)
-            continue;
-        put_line(writer, depth);
-        put_names(writer, (struct slice){ (const uint8_t *)text, used }, place);
+        for (size_t i = 0; i < used; i += broken) {
+            broken = find_break(text + i, used - i);
+            put_line(writer, depth);
+            put_names(writer, (struct slice){ (const uint8_t *)text + i, broken }, place);
+        }
     }
 }
 
@@ -316,25 +334,23 @@ put_path(struct writer *writer, const char *value, unsigned depth)
     }
 }
 
-static int
-escape_value(struct buffer *ret, const char *value)
+/* The lines of a value (srcdoc has a whole document) are below each other, too. */
+static void
+put_escaped(struct writer *writer, const char *value, unsigned depth)
 {
     size_t length;
-    int r = 0;
 
-    while (r == 0 && *value != '\0') {
+    for (; *value != '\0'; value++) {
         length = strcspn(value, "\"&<\n");
-        r = buffer_append(ret, value, length);
+        put_bytes(writer, value, length);
         value += length;
-        if (r != 0 || *value == '\0')
+        if (*value == '\0')
             break;
-        r = buffer_append_text(ret, *value == '"'   ? "&quot;"
-                                    : *value == '&' ? "&amp;"
-                                    : *value == '<' ? "&lt;"
-                                                    : "&#10;");
-        value++;
+        if (*value == '\n')
+            put_line(writer, depth + 2);
+        else
+            put(writer, *value == '"' ? "&quot;" : *value == '&' ? "&amp;" : "&lt;");
     }
-    return r;
 }
 
 static void
@@ -354,7 +370,7 @@ put_value(struct writer *writer, const struct attribute *attribute, const char *
     if (writer->result == 0)
         writer->result = buffer_append(&replaced, "", 1);
     if (writer->result == 0)
-        writer->result = escape_value(writer->ret, (const char *)replaced.data);
+        put_escaped(writer, (const char *)replaced.data, depth);
     buffer_fini(&replaced);
 }
 
@@ -394,6 +410,13 @@ gather_attributes(const xmlNode *element, struct attribute *ret)
     return n;
 }
 
+/* The parser gives an attribute such as "checked" its name as its value. */
+static bool
+is_flag(const char *name, const char *value)
+{
+    return strcmp(name, value) == 0 && place_of(name) == MARKUP_IN_VALUE;
+}
+
 static void
 put_attribute(struct writer *writer, const xmlNode *element,
               const struct attribute *attribute, unsigned depth)
@@ -412,7 +435,8 @@ put_attribute(struct writer *writer, const xmlNode *element,
         if (children == NULL)
             return;
         value = xmlNodeListGetString(element->doc, children, 1);
-        if (value == NULL || *value == '\0') {
+        if (value == NULL || *value == '\0' ||
+            is_flag(attribute->name, (const char *)value)) {
             xmlFree(value);
             return;
         }

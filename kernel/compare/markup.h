@@ -50,8 +50,9 @@ void markup_init(void);
 /* Whether TEXT may be parsed at all. 0 or COMPARE_E_INVALID. */
 int markup_check(struct slice text, struct error *err);
 
-/* Tell of an element that begins or ends. Stop the parser at a bound. */
-void markup_begin(xmlParserCtxt *parser, unsigned attributes);
+/* Tell of an element that begins or ends. False: the parser was stopped at a bound; what
+ * it told of the element is gone by now. */
+bool markup_begin(xmlParserCtxt *parser, unsigned attributes);
 void markup_end(xmlParserCtxt *parser);
 
 /* Appends DOCUMENT's canonical text. 0, COMPARE_E_INVALID (RET is full; nothing was

@@ -38,9 +38,9 @@ on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *u
          int n_namespaces, const xmlChar **namespaces, int n_attributes, int n_defaulted,
          const xmlChar **attributes)
 {
-    markup_begin(arg, (unsigned)n_attributes + (unsigned)n_namespaces);
-    xmlSAX2StartElementNs(arg, name, prefix, uri, n_namespaces, namespaces, n_attributes,
-                          n_defaulted, attributes);
+    if (markup_begin(arg, (unsigned)n_attributes + (unsigned)n_namespaces))
+        xmlSAX2StartElementNs(arg, name, prefix, uri, n_namespaces, namespaces,
+                              n_attributes, n_defaulted, attributes);
 }
 
 static void
