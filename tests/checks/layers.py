@@ -60,7 +60,7 @@ LAYERS = (
     Layer(
         ("kernel/compare/*",),
         ("protocol/*", "kernel/compare/*"),
-        ("jansson", "xml", "png", "jpeg", "pcre", "seccomp"),
+        ("jansson", "sodium", "xml", "png", "jpeg", "pcre", "seccomp"),
     ),
     Layer(
         ("kernel/*",),
