@@ -59,6 +59,11 @@ int notebook_read(struct notebook **ret, struct slice text, struct error *err);
 void notebook_destroy(struct notebook *notebook); /* NULL is allowed */
 CLEANUP_DEFINE(struct notebook, notebook_destroy);
 
+/* Appends CELL's outputs as a JSON array in one line, with the keys, lists of lines and
+ * escapes of notebook_rewrite: outputs that mean the same give the same text. Results of
+ * buffer_append. */
+int notebook_append_outputs(const struct notebook_cell *cell, struct buffer *ret);
+
 /* What replaces the outputs and the execution count of one cell of code. */
 struct notebook_change {
     size_t cell; /* index in cells */
@@ -69,7 +74,9 @@ struct notebook_change {
 
 /* Appends the file with CHANGES (in the order of their cells) made, and all other bytes
  * as they are. What is new is laid out as nbformat does: keys sorted, text in lists of
- * lines, characters unescaped, the file's own indentation and line ends. */
+ * lines, characters unescaped, the file's own indentation and line ends. 0,
+ * NOTEBOOK_E_INVALID (outputs that are not an array), NOTEBOOK_E_OLD,
+ * NOTEBOOK_E_TOO_LARGE, -ENOMEM; on failure RET is as it was. */
 int notebook_rewrite(const struct notebook *notebook,
                      const struct notebook_change *changes, size_t count,
                      struct buffer *ret, struct error *err);

@@ -31,6 +31,11 @@ enum form {
     FORM_JOINED /* text in one string */
 };
 
+const struct notebook_layout notebook_layout_plain = {
+    .compact = true,
+    .colon = { (const uint8_t *)":", 1 },
+};
+
 struct writer {
     const struct notebook_layout *layout;
     struct buffer *ret;
@@ -531,6 +536,14 @@ output_form(struct slice output)
     return FORM_PLAIN;
 }
 
+static int
+write_output(struct writer *writer, struct slice output, size_t number)
+{
+    int r = begin_element(writer, number, 1);
+
+    return r != 0 ? r : write_value(writer, output, output_form(output), 1);
+}
+
 int
 notebook_layout_outputs(const struct notebook_layout *layout, struct slice outputs,
                         struct buffer *ret)
@@ -543,14 +556,26 @@ notebook_layout_outputs(const struct notebook_layout *layout, struct slice outpu
 
     buffer_init(&writer.text, ret->limit);
     if (r == 0 && json_iterate(&iterator, outputs) == 0) {
-        while (r == 0 && json_next(&iterator, NULL, &output)) {
-            r = begin_element(&writer, count++, 1);
-            if (r == 0)
-                r = write_value(&writer, output, output_form(output), 1);
-        }
+        while (r == 0 && json_next(&iterator, NULL, &output))
+            r = write_output(&writer, output, count++);
     }
     if (r == 0)
         r = end_elements(&writer, count, 0, "]");
+    buffer_fini(&writer.text);
+    return r;
+}
+
+int
+notebook_append_outputs(const struct notebook_cell *cell, struct buffer *ret)
+{
+    struct writer writer = { .layout = &notebook_layout_plain, .ret = ret };
+    int r = buffer_append_text(ret, "[");
+
+    buffer_init(&writer.text, ret->limit);
+    for (size_t i = 0; r == 0 && i < cell->output_count; i++)
+        r = write_output(&writer, cell->outputs[i], i);
+    if (r == 0)
+        r = end_elements(&writer, cell->output_count, 0, "]");
     buffer_fini(&writer.text);
     return r;
 }

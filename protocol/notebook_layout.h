@@ -19,6 +19,9 @@ struct notebook_layout {
     struct slice gap; /* compact: what follows a comma */
 };
 
+/* All in one line, without spaces. */
+extern const struct notebook_layout notebook_layout_plain;
+
 /* The layout of CELL, an object in FILE, an object too. */
 void notebook_layout_find(struct notebook_layout *ret, struct slice file,
                           struct slice cell);

@@ -589,6 +589,35 @@ test_keys_are_sorted_by_code_point(void **state)
 }
 
 static void
+test_outputs_that_mean_the_same_give_the_same_text(void **state)
+{
+    static const char *const outputs[] = {
+        "[{\"output_type\":\"stream\",\"text\":\"a\\nb\",\"name\":\"stdout\"}]",
+        "[ {\"name\" : \"std\\u006fut\", \"output_type\":\"stream\",\n"
+        "\"text\":[\"a\\u000a\",\"b\"]} ]",
+        "[{\"text\":[\"a\",\"\\nb\"],\"name\":\"x\",\"output_type\":\"stream\","
+        "\"name\":\"stdout\"}]",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(outputs); i++) {
+        CLEANUP(notebook_destroyp) struct notebook *notebook = NULL;
+        char text[1000];
+        struct buffer out;
+
+        snprintf(text, sizeof text, BOOK("{\"cell_type\":\"code\",\"outputs\":%s}"),
+                 outputs[i]);
+        notebook = read_book(text);
+        buffer_init(&out, 1000);
+        assert_int_equal(notebook_append_outputs(&notebook->cells[0], &out), 0);
+        assert_slice(buffer_slice(&out),
+                     "[{\"name\":\"stdout\",\"output_type\":\"stream\","
+                     "\"text\":[\"a\\n\",\"b\"]}]");
+        buffer_fini(&out);
+    }
+}
+
+static void
 test_a_rewriting_that_cannot_be_made_is_refused(void **state)
 {
     static const struct {
@@ -645,6 +674,7 @@ main(void)
         cmocka_unit_test(test_what_is_the_same_stays_as_the_file_has_it),
         cmocka_unit_test(test_new_outputs_are_laid_out_as_nbformat_does),
         cmocka_unit_test(test_keys_are_sorted_by_code_point),
+        cmocka_unit_test(test_outputs_that_mean_the_same_give_the_same_text),
         cmocka_unit_test(test_a_rewriting_that_cannot_be_made_is_refused),
     };
 
