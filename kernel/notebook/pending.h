@@ -15,7 +15,10 @@
 
 #define PENDING_SUFFIX ".pending.ipynb"
 
-enum { PENDING_E_FAILED = 1 }; /* see ERR, which names the file */
+enum {
+    PENDING_E_FAILED = 1, /* see ERR, which names the file */
+    PENDING_E_NONE /* pending_accept alone: nothing is pending; see ERR, too */
+};
 
 struct error;
 struct notebook;
@@ -25,7 +28,7 @@ struct notebook_change;
 int pending_path(char ret[PATH_MAX], const char *path, struct error *err);
 
 /* Writes NOTEBOOK, read from PATH, with CHANGES as pending. An earlier one is replaced.
- */
+ * 0, PENDING_E_FAILED, -ENOMEM. */
 int pending_write(const char *path, const struct notebook *notebook,
                   const struct notebook_change *changes, size_t count, struct error *err);
 
@@ -36,9 +39,11 @@ struct pending_accepted {
 };
 
 /* Takes the pending outputs of the notebook PATH over into it: of CELL (the number of a
- * code cell as reports tell it, 0, 1, ..., or its id), or of all (NULL). A cell whose
- * source has changed since is refused. The pending file goes when nothing is left. The
- * notebook's mode is kept. */
+ * code cell as reports tell it, 0, 1, ..., or its id), or of all (NULL). A cell waits
+ * when its outputs or its execution count are others in the pending file. A cell whose
+ * source has changed since is refused, and then nothing is taken. The pending file goes
+ * when nothing is left. The notebook's mode is kept, and a link stays one. 0,
+ * PENDING_E_FAILED, PENDING_E_NONE, -ENOMEM. */
 int pending_accept(const char *path, const char *cell, struct pending_accepted *ret,
                    struct error *err);
 
