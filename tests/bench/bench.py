@@ -31,6 +31,7 @@ GROUPS = {
     "layers": "what each step of the sandbox costs",
     "languages": "bash, JavaScript and R beside bash_kernel, Deno and IRkernel",
     "agents": "run_code by the clients of the agent service, beside jupyter_client",
+    "notebooks": "30 notebooks as tests, beside nbval, nbmake and jupyter execute",
 }
 DESCRIPTION = """\
 NAME
@@ -50,13 +51,14 @@ DESCRIPTION
 
   The peers: ipykernel; xeus-python; bubblewrap with a Python that imports the same; a
   plain fork of a warm Python; for agents, ipykernel driven by jupyter_client; for other
-  languages bash_kernel, Deno and IRkernel. The echo
+  languages bash_kernel, Deno and IRkernel; for notebooks as tests, pytest with nbval and
+  nbmake, and jupyter execute. The echo
   kernel answers at once and runs nothing: it is what the client and ZeroMQ cost by
   themselves, under every other kernel's figure.
   docs/benchmarks.md tells what each row is and how it is measured.
 
-  A full run takes about fifteen minutes, --quick about four; --quick is for a first look
-  and for trying changes, not for figures to be told to others.
+  A full run takes about half an hour, --quick about nine minutes; --quick is for a
+  first look and for trying changes, not for figures to be told to others.
 """
 BUSY = (
     "the machine was busy with other things: the ratios say something, the times do not"
@@ -92,7 +94,7 @@ def parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds: about four minutes"
+        "--quick", action="store_true", help="few rounds: about nine minutes"
     )
     parser.add_argument(
         "--groups",
@@ -179,6 +181,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         contexts,
         languages,
         layers,
+        notebooks,
         output,
         starts,
         trips,
@@ -196,6 +199,7 @@ def measure(groups: list[str], quick: bool) -> dict[str, Any]:
         "layers": layers.measure,
         "agents": agents.measure,
         "languages": languages.measure,
+        "notebooks": notebooks.measure,
     }
     results = Results()
     about = machine()

@@ -21,6 +21,7 @@ from tests.bench.results import (
 MARKS = {  # by the beginning of a row's key; the others are the last one's
     "agent.": "<!-- rows of agents, written by scripts/bench --write-docs -->",
     "language.": "<!-- rows of languages, written by scripts/bench --write-docs -->",
+    "notebooks.": "<!-- rows of notebooks, written by scripts/bench --write-docs -->",
     "": "<!-- written by scripts/bench --write-docs -->",
 }
 END = "<!-- end of what scripts/bench wrote -->"

@@ -11,12 +11,16 @@ from typing import Any
 AGENT_PYTHON, AGENT_NODE = "cellwall, Python client", "cellwall, Node client"
 AGENT_STOCK = "ipykernel, jupyter_client"
 STOCK_KERNEL = "a stock kernel"
+NBVAL, NBVAL_TWO = "pytest --nbval", "pytest --nbval -n 2"
+NBMAKE, NBMAKE_AUTO = "pytest --nbmake", "pytest --nbmake -n auto"
+EXECUTE = "jupyter execute"
 
 # From left to right.
 COLUMNS = (
     *("time", "cellwall", "cellwall + serve", "ipykernel", "xeus-python"),
     *("bwrap + python", "fork of a warm python", "echo"),
     *(AGENT_PYTHON, AGENT_NODE, AGENT_STOCK, STOCK_KERNEL),
+    *(NBVAL, NBVAL_TWO, NBMAKE, NBMAKE_AUTO, EXECUTE),
 )
 P99_SAMPLES = 100  # with fewer, the highest of them says as much: the maximum is shown
 
