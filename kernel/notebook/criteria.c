@@ -2,7 +2,6 @@
 #include "kernel/notebook/criteria.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 
 #include "protocol/cleanup.h"
@@ -105,7 +104,7 @@ static int
 check_ignore(const char *name, const json_t *value, struct error *err)
 {
     if (!json_is_array(value) || json_array_size(value) > CRITERIA_RULES_MAX)
-        return invalid(err, name, "an array of at most 1000 JSON pointers");
+        return invalid(err, name, "an array of at most 256 JSON pointers");
     for (size_t i = 0; i < json_array_size(value); i++)
         if (!is_pointer(json_array_get(value, i)))
             return invalid(err, name, "an array of JSON pointers, such as \"/a/*/b\"");
@@ -148,7 +147,7 @@ check_sanitize(const char *name, const json_t *value, struct error *err)
     int r = 0;
 
     if (!json_is_array(value) || json_array_size(value) > CRITERIA_RULES_MAX)
-        return invalid(err, name, "an array of at most 1000 rules");
+        return invalid(err, name, "an array of at most 256 rules");
     for (size_t i = 0; r == 0 && i < json_array_size(value); i++)
         r = check_rule(json_array_get(value, i), name, err);
     return r;
@@ -196,11 +195,11 @@ static const struct member {
     bool of_type;
     check_fn *check;
 } members[] = {
-    { "types", false, check_types },         { "rtol", true, check_tolerance },
-    { "atol", true, check_tolerance },       { "rms", true, check_rms },
-    { "pixels", true, check_share },         { "whitespace", true, check_whitespace },
-    { "ignore", true, check_ignore },        { "sanitize", false, check_sanitize },
-    { "normalise", false, check_normalise }, { "decide", false, check_decide },
+    { "types", false, check_types },        { "rtol", true, check_tolerance },
+    { "atol", true, check_tolerance },      { "rms", true, check_rms },
+    { "pixels", true, check_share },        { "whitespace", true, check_whitespace },
+    { "ignore", true, check_ignore },       { "sanitize", true, check_sanitize },
+    { "normalise", true, check_normalise }, { "decide", false, check_decide },
 };
 
 static const struct member *
@@ -315,50 +314,6 @@ criteria_is_type(const char *text)
     after = strspn(text + before + 1, TYPE_CHARACTERS);
     return after > 0 && text[before + 1 + after] == '\0' &&
            before + 1 + after <= CRITERIA_TYPE_BYTES_MAX;
-}
-
-const char *const criteria_types[] = {
-    "stdout",
-    "stderr",
-    "error",
-    "text/*",
-    "text/html",
-    "image/svg+xml",
-    "image/png",
-    "image/jpeg",
-    "application/json",
-    "application/*+json",
-    "application/vnd.jupyter.widget-view+json",
-    "application/javascript",
-    "*",
-    NULL,
-};
-
-const char *
-criteria_default_policy(const char *type)
-{
-    /* The first that matches counts. */
-    static const struct {
-        const char *pattern, *policy;
-    } rows[] = {
-        { "stdout", "text" },
-        { "stderr", "text" },
-        { "error", "error" },
-        { "text/html", "html" },
-        { "text/*", "text" },
-        { "image/svg+xml", "svg" },
-        { "image/png", "image" },
-        { "image/jpeg", "image" },
-        { "application/vnd.jupyter.widget-view+json", "ignore" },
-        { "application/json", "json" },
-        { "application/*+json", "json" },
-        { "application/javascript", "text" },
-    };
-
-    for (size_t i = 0; i < N_ELEMENTS(rows); i++)
-        if (fnmatch(rows[i].pattern, type, 0) == 0)
-            return rows[i].policy;
-    return "exact";
 }
 
 /* A copy of VALUE over what INTO has under NAME. */

@@ -11,7 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#define CRITERIA_RULES_MAX 1000 /* of "sanitize", and pointers of "ignore" */
+#define CRITERIA_RULES_MAX 256 /* of "sanitize", and pointers of "ignore" */
 #define CRITERIA_TYPES_MAX 1000
 #define CRITERIA_TYPE_BYTES_MAX 128
 #define CRITERIA_TEXT_BYTES_MAX 65536 /* of a pattern */
@@ -32,12 +32,6 @@ int criteria_check(const json_t *settings, struct error *err);
 
 /* "stdout", "stderr", "error", a MIME type or a pattern of those. */
 bool criteria_is_type(const char *text);
-
-/* The policy of a type that no setting names. */
-const char *criteria_default_policy(const char *type);
-
-/* The names that the table of types has, NULL behind them. */
-extern const char *const criteria_types[];
 
 /* Puts what FROM has into INTO: "types" and "normalise" by key, "sanitize" is appended,
  * all others replace. Other members than comparison settings, too. 0 or -ENOMEM. */

@@ -474,41 +474,32 @@ has_text(const json_t *array, const char *text)
     return false;
 }
 
-/* TYPE is not in the scope, unless a word has set it itself. */
-static int
-leave_out(struct reading *reading, const char *type)
-{
-    char key[CRITERIA_TYPE_BYTES_MAX + 8];
-
-    snprintf(key, sizeof key, "types.%s", type);
-    if (has_text(reading->only, type) || json_object_get(reading->said, key) != NULL)
-        return 0;
-    return set_type(reading->directives, type, "ignore");
-}
-
-/* All types but those of "only" are ignored. */
+/* All types but those of "only" are ignored; how those are compared stays as it is. What
+ * a word has set itself stays, too. */
 static int
 apply_scope(struct reading *reading)
 {
+    char key[CRITERIA_TYPE_BYTES_MAX + 8];
     const char *type;
-    json_t *setting;
-    int r = 0;
+    json_t *types, *setting;
+    int r;
 
     if (json_array_size(reading->only) == 0)
         return 0;
-    for (size_t i = 0; r == 0 && criteria_types[i] != NULL; i++)
-        r = leave_out(reading, criteria_types[i]);
-    json_object_foreach(json_object_get(reading->directives->comparison, "types"), type,
-                        setting)
+    r = set_type(reading->directives, "*", "ignore");
+    types = json_object_get(reading->directives->comparison, "types");
+    json_object_foreach(types, type, setting)
     {
-        if (r == 0)
-            r = leave_out(reading, type);
+        snprintf(key, sizeof key, "types.%s", type);
+        if (r == 0 && !has_text(reading->only, type) &&
+            json_object_get(reading->said, key) == NULL)
+            r = set_type(reading->directives, type, "ignore");
     }
     for (size_t i = 0; r == 0 && i < json_array_size(reading->only); i++) {
         type = json_string_value(json_array_get(reading->only, i));
-        if (json_object_get(json_object_get(reading->directives->comparison, "types"),
-                            type) == NULL)
-            r = set_type(reading->directives, type, criteria_default_policy(type));
+        if (json_object_get(types, type) == NULL &&
+            json_object_set_new(types, type, json_object()) < 0)
+            r = -ENOMEM;
     }
     return r;
 }

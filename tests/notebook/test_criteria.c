@@ -29,7 +29,8 @@ test_all_settings_of_the_table_are_known(void **state)
     CLEANUP(tree_decrefp)
     json_t *settings = parse(
         "{\"types\":{\"text/html\":\"text\",\"image/*\":{\"policy\":\"image\",\"rms\":2,"
-        "\"pixels\":0.5},\"stdout\":{\"whitespace\":\"collapse\",\"rtol\":0,\"atol\":1},"
+        "\"pixels\":0.5},\"stdout\":{\"whitespace\":\"collapse\",\"rtol\":0,\"atol\":1,"
+        "\"sanitize\":[],\"normalise\":{}},"
         "\"application/*+json\":{\"ignore\":[\"/a/*\",\"\",\"/~0~1\"]},\"*\":\"exact\"},"
         "\"rtol\":1e-6,\"atol\":0,\"rms\":0,\"pixels\":1,\"whitespace\":\"trailing\","
         "\"ignore\":[],\"sanitize\":[{\"pattern\":\"a\",\"replace\":\"\"},"
@@ -124,21 +125,6 @@ test_types_are_mime_types_streams_and_patterns(void **state)
 }
 
 static void
-test_each_type_has_a_policy(void **state)
-{
-    (void)state;
-    assert_string_equal(criteria_default_policy("stdout"), "text");
-    assert_string_equal(criteria_default_policy("error"), "error");
-    assert_string_equal(criteria_default_policy("text/html"), "html");
-    assert_string_equal(criteria_default_policy("text/markdown"), "text");
-    assert_string_equal(criteria_default_policy("image/jpeg"), "image");
-    assert_string_equal(criteria_default_policy("application/vnd.a+json"), "json");
-    assert_string_equal(
-        criteria_default_policy("application/vnd.jupyter.widget-view+json"), "ignore");
-    assert_string_equal(criteria_default_policy("application/pdf"), "exact");
-}
-
-static void
 test_types_and_rules_merge_and_all_else_is_replaced(void **state)
 {
     CLEANUP(tree_decrefp)
@@ -170,7 +156,6 @@ main(void)
         cmocka_unit_test(test_what_is_invalid_is_refused_by_name),
         cmocka_unit_test(test_settings_are_bounded),
         cmocka_unit_test(test_types_are_mime_types_streams_and_patterns),
-        cmocka_unit_test(test_each_type_has_a_policy),
         cmocka_unit_test(test_types_and_rules_merge_and_all_else_is_replaced),
     };
 
