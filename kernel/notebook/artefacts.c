@@ -89,7 +89,8 @@ artefacts_save(struct artefacts *artefacts, const char *path, size_t number,
     size_t at;
 
     flatten(flat, path);
-    json_array_foreach(differences, at, difference) {
+    json_array_foreach(differences, at, difference)
+    {
         json_t *image = json_object_get(difference, "image");
 
         for (size_t i = 0; json_is_object(image) && i < N_ELEMENTS(roles); i++) {

@@ -16,9 +16,9 @@ struct artefacts {
     size_t count;
 };
 
-/* Writes the pictures of DIFFERENCES, base64 text as the comparer gives it, to files named after
- * the notebook PATH and the cell's NUMBER, and puts the files' paths in their place; null
- * where that cannot be done. 0 or -ENOMEM. */
+/* Writes the pictures of DIFFERENCES, base64 text as the comparer gives it, to files
+ * named after the notebook PATH and the cell's NUMBER, and puts the files' paths in their
+ * place; null where that cannot be done. 0 or -ENOMEM. */
 int artefacts_save(struct artefacts *artefacts, const char *path, size_t number,
                    json_t *differences);
 

@@ -55,7 +55,7 @@ load_runtimes(struct engine *engine, struct error *err)
 }
 
 int
-engine_create(struct engine **ret, const char *python, struct error *err)
+engine_create(struct engine **ret, const char *python, json_t *preload, struct error *err)
 {
     CLEANUP(engine_destroyp) struct engine *engine = calloc(1, sizeof *engine);
     int r;
@@ -64,6 +64,7 @@ engine_create(struct engine **ret, const char *python, struct error *err)
         return -ENOMEM;
     settings_init(&engine->settings);
     engine->settings.python = python;
+    engine->settings.preload = preload;
     r = load_runtimes(engine, err);
     if (r != 0)
         return r;

@@ -8,6 +8,7 @@
 #include "kernel/agent/languages.h"
 #include "kernel/file.h"
 #include "kernel/limits.h"
+#include "kernel/notebook/criteria.h"
 #include "kernel/notebook/engine.h"
 #include "kernel/notebook/project.h"
 #include "kernel/probe.h"
@@ -17,9 +18,11 @@
 #include "protocol/tree.h"
 
 #define NAME_BYTES_MAX 128 /* of kernelspecs and languages */
+#define TIMEOUT_MAX_S 1e6
 #define CELL_S 600 /* a cell may take, when nobody says otherwise */
 
-static const struct json_limits metadata_limits = { (size_t)16 << 20, NOTEBOOK_DEPTH_MAX };
+static const struct json_limits metadata_limits = { (size_t)16 << 20,
+                                                    NOTEBOOK_DEPTH_MAX };
 
 int
 item_fail(struct item *item, const char *kind, const struct error *why)
@@ -84,7 +87,8 @@ find_languages(struct item *item, const struct notebook *notebook,
     return r <= 0 ? r : item_fail(item, "start", &why);
 }
 
-/* What a notebook says in its metadata: our own settings, and nbclient's. */
+/* What a notebook says in its metadata: how its outputs are compared, and what nbclient
+ * knows. What its code may do is nothing for itself to say. */
 static int
 read_metadata(struct item *item, const struct notebook *notebook)
 {
@@ -98,15 +102,19 @@ read_metadata(struct item *item, const struct notebook *notebook)
     execution = json_object_get(metadata, "execution");
     item->allows_errors = json_is_true(json_object_get(execution, "allow_errors"));
     timeout = json_object_get(execution, "timeout");
-    if (json_is_number(timeout) && json_number_value(timeout) > 0)
+    if (json_number_value(timeout) > 0 && json_number_value(timeout) <= TIMEOUT_MAX_S)
         json_object_set(item->settings, "cell_timeout", (json_t *)timeout);
     ours = json_object_get(metadata, "cellwall");
     if (ours == NULL)
         return 0;
-    r = project_check(ours, "the notebook's metadata", &why);
-    if (r != 0)
-        return r < 0 ? r : item_fail(item, "settings", &why);
-    return project_merge(item->settings, ours);
+    r = criteria_check(ours, &why);
+    if (r < 0)
+        return r;
+    if (r > 0) {
+        error_wrap(&why, r, "\"cellwall\" of the notebook's metadata");
+        return item_fail(item, "settings", &why);
+    }
+    return criteria_merge(item->settings, ours);
 }
 
 static int
@@ -190,7 +198,7 @@ look(struct item *item, const struct item_options *options)
                                            notebook->format));
     r = read_metadata(item, notebook);
     if (r == 0)
-        r = project_merge(item->settings, options->overrides);
+        r = criteria_merge(item->settings, options->overrides);
     if (r == 0)
         r = apply_settings(item);
     return r == 0 ? find_languages(item, notebook, options) : r;
@@ -266,7 +274,7 @@ read_directives(struct item *item, const struct notebook *notebook,
         if (r != 0)
             return r < 0 ? r
                          : item_fail(item, "settings",
-                                (error_wrap(&why, r, "cell %zu", number), &why));
+                                     (error_wrap(&why, r, "cell %zu", number), &why));
         number++;
     }
     return 0;

@@ -2,8 +2,8 @@
 /*
  * item - one notebook that is to be tested, as it is known before it is run
  *
- * What is wrong with a notebook or its settings is a trouble of the item, which reports tell;
- * it ends nothing else.
+ * What is wrong with a notebook or its settings is a trouble of the item, which reports
+ * tell; it ends nothing else.
  */
 #ifndef KERNEL_NOTEBOOK_ITEM_H
 #define KERNEL_NOTEBOOK_ITEM_H
@@ -64,8 +64,8 @@ CLEANUP_DEFINE(struct item, item_destroy);
 /* What is wrong: KIND is static. The first trouble counts. Returns a positive result. */
 int item_fail(struct item *item, const char *kind, const struct error *why);
 
-/* Reads the notebook again, and what its cells say. The caller owns both: *ret_directives, one for
- * each cell. 0, or a positive result: the trouble is in ITEM. */
+/* Reads the notebook again, and what its cells say. The caller owns both:
+ * *ret_directives, one for each cell. 0, or a positive result: the trouble is in ITEM. */
 int item_load(struct item *item, struct notebook **ret,
               struct directives **ret_directives);
 void item_free_directives(struct directives *directives, size_t count);

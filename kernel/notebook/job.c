@@ -51,10 +51,9 @@ static int compare_next(struct job *job);
 static json_t *
 comparison_of(const json_t *settings)
 {
-    static const char *const names[] = { "types", "sanitize",   "normalise",
-                                         "decide", "rtol",      "atol",
-                                         "rms",    "pixels",    "whitespace",
-                                         "ignore" };
+    static const char *const names[] = { "types",      "sanitize", "normalise", "decide",
+                                         "rtol",       "atol",     "rms",       "pixels",
+                                         "whitespace", "ignore" };
     json_t *ret = json_object();
 
     for (size_t i = 0; i < N_ELEMENTS(names); i++) {
@@ -80,8 +79,7 @@ end(struct job *job, int result)
 {
     if (result < 0)
         job->result = result;
-    job->seconds =
-        (double)(loop_now_us(job->options.loop) - job->started_us) / 1e6;
+    job->seconds = (double)(loop_now_us(job->options.loop) - job->started_us) / 1e6;
     job->options.on_ended(job->options.arg);
 }
 
@@ -252,7 +250,8 @@ add_traceback(const struct job *job, size_t cell)
         r = tree_load(&outputs, buffer_slice(&text), &limits, NULL);
     if (r != 0)
         return r < 0 ? r : 0; /* one that is too large is left out */
-    json_array_foreach(outputs, i, output) {
+    json_array_foreach(outputs, i, output)
+    {
         json_t *lines = json_object_get(output, "traceback");
 
         if (lines != NULL && job->verdicts[cell].traceback == NULL)
@@ -269,13 +268,12 @@ judge_raised(struct job *job, size_t cell)
     int r;
 
     outputs_error(play_outputs(job->plays[0]), cell, &name, &value);
-    r = verdict_set(verdict, VERDICT_FAILED, "raised",
-                    "it raised an exception: %.*s%s%.*s",
-                    (int)(name.length < 200 ? name.length : 200),
-                    name.length > 0 ? (const char *)name.data : "",
-                    value.length > 0 ? ": " : "",
-                    (int)(value.length < 300 ? value.length : 300),
-                    value.length > 0 ? (const char *)value.data : "");
+    r = verdict_set(
+        verdict, VERDICT_FAILED, "raised", "it raised an exception: %.*s%s%.*s",
+        (int)(name.length < 200 ? name.length : 200),
+        name.length > 0 ? (const char *)name.data : "", value.length > 0 ? ": " : "",
+        (int)(value.length < 300 ? value.length : 300),
+        value.length > 0 ? (const char *)value.data : "");
     return r == 0 ? add_traceback(job, cell) : r;
 }
 
@@ -349,8 +347,8 @@ judge_cell(struct job *job, size_t cell, const size_t *broken)
     if (r == 0 && verdict->status == VERDICT_PASSED && is_test &&
         played->status == PLAY_RAN)
         r = judge_exception(job, cell);
-    verdict->compared = verdict->status == VERDICT_PASSED &&
-                        played->status == PLAY_RAN && wants_comparison(job, cell);
+    verdict->compared = verdict->status == VERDICT_PASSED && played->status == PLAY_RAN &&
+                        wants_comparison(job, cell);
     verdict->recorded = verdict->status == VERDICT_PASSED &&
                         job->options.mode == JOB_RECORD && played->status == PLAY_RAN &&
                         was_never_run(&job->notebook->cells[cell]);
@@ -477,8 +475,8 @@ static int
 note_differences(struct job *job, json_t *differences)
 {
     struct verdict *verdict = &job->verdicts[job->comparing];
-    const char *first = json_string_value(
-        json_object_get(json_array_get(differences, 0), "message"));
+    const char *first =
+        json_string_value(json_object_get(json_array_get(differences, 0), "message"));
     char who[160] = "its outputs differ";
     int r;
 
@@ -597,13 +595,13 @@ notebook_event(const struct job *job, const struct verdict_counts *counts,
 {
     const struct item *item = job->item;
 
-    return json_pack(
-        "{s:s, s:s, s:s, s:f, s:o, s:o, s:O, s:o, s:I}", "event", "notebook", "path",
-        item->path, "status", verdict_status_name(status), "seconds", job->seconds,
-        "counts", verdict_counts_object(counts), "reason",
-        verdict_reason(item->trouble, item->why.text), "notes", item->notes, "pending",
-        job->recorded > 0 ? json_string(job->pending) : json_null(), "recorded",
-        (json_int_t)job->recorded);
+    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:O, s:o, s:I}", "event", "notebook",
+                     "path", item->path, "status", verdict_status_name(status), "seconds",
+                     job->seconds, "counts", verdict_counts_object(counts), "reason",
+                     verdict_reason(item->trouble, item->why.text), "notes", item->notes,
+                     "pending",
+                     job->recorded > 0 ? json_string(job->pending) : json_null(),
+                     "recorded", (json_int_t)job->recorded);
 }
 
 json_t *
@@ -621,9 +619,9 @@ job_events(const struct job *job, struct verdict_counts *counts, enum verdict_st
             continue;
         own.of[verdict->status]++;
         counts->of[verdict->status]++;
-        if (json_array_append_new(events, verdict_event(verdict, job->item->path,
-                                                        job->notebook, i, number++,
-                                                        NULL)) < 0)
+        if (json_array_append_new(events,
+                                  verdict_event(verdict, job->item->path, job->notebook,
+                                                i, number++, NULL)) < 0)
             return NULL;
     }
     *ret = job->item->trouble != NULL ? VERDICT_ERROR : verdict_worst(&own);

@@ -52,8 +52,8 @@ int job_result(const struct job *job);
 /* 0 to 1: how much of it is done; and the cell of code that runs. */
 double job_progress(const struct job *job, size_t *ret_cell);
 
-/* Of a job that has ended: its events "cell" and "notebook", in an array that the caller owns.
- * Adds to COUNTS, and says what became of the notebook. NULL: no memory. */
+/* Of a job that has ended: its events "cell" and "notebook", in an array that the caller
+ * owns. Adds to COUNTS, and says what became of the notebook. NULL: no memory. */
 json_t *job_events(const struct job *job, struct verdict_counts *counts,
                    enum verdict_status *ret);
 

@@ -330,11 +330,10 @@ judge(struct play *play, const struct context_outcome *outcome)
     if (outcome->end != CONTEXT_END_REPLY || reason->kind != CONTEXT_REASON_NONE) {
         bool said = reason->text != NULL && reason->text[0] != '\0';
 
-        return break_cell(play,
-                          reason->kind != CONTEXT_REASON_NONE ? kind_of(reason->kind)
-                                                              : "died",
-                          said ? reason->text : "the interpreter ended before it ran",
-                          reason->stderr_tail);
+        return break_cell(
+            play, reason->kind != CONTEXT_REASON_NONE ? kind_of(reason->kind) : "died",
+            said ? reason->text : "the interpreter ended before it ran",
+            reason->stderr_tail);
     }
     if (total == kept && !play->full)
         return 0;

@@ -2,8 +2,8 @@
 /*
  * play - one run of a notebook's cells, in order, in a fresh context
  *
- * What ends the run before its last cell is told of the cell that it was in; those behind it
- * are not run. The context has ended when the end is told.
+ * What ends the run before its last cell is told of the cell that it was in; those behind
+ * it are not run. The context has ended when the end is told.
  */
 #ifndef KERNEL_NOTEBOOK_PLAY_H
 #define KERNEL_NOTEBOOK_PLAY_H

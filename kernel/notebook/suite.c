@@ -171,8 +171,7 @@ tell_begin(struct suite *suite, struct error *err)
             notebooks,
             json_pack("{s:s, s:I, s:o}", "path", item->path, "cells",
                       (json_int_t)item->cell_count, "expected_seconds",
-                      item->expected_s >= 0 ? json_real(item->expected_s)
-                                            : json_null()));
+                      item->expected_s >= 0 ? json_real(item->expected_s) : json_null()));
         suite->all_s += weight_of(item);
     }
     return tell(suite,
@@ -290,7 +289,8 @@ end_job(struct suite *suite, struct seat *seat, struct error *err)
         return -ENOMEM;
     suite->notebooks.of[status]++;
     suite->done_s += weight_of(seat->item);
-    json_array_foreach(events, i, event) {
+    json_array_foreach(events, i, event)
+    {
         if (r == 0)
             r = tell(suite, json_incref(event), err);
     }
@@ -344,21 +344,21 @@ tell_progress(struct suite *suite, struct error *err)
         if (seat->item == NULL)
             continue;
         done_s += weight_of(seat->item) * job_progress(seat->job, &cell);
-        json_array_append_new(running, json_pack("{s:s, s:I, s:I}", "path",
-                                                 seat->item->path, "cell",
-                                                 (json_int_t)cell, "cells",
-                                                 (json_int_t)seat->item->cell_count));
+        json_array_append_new(running,
+                              json_pack("{s:s, s:I, s:I}", "path", seat->item->path,
+                                        "cell", (json_int_t)cell, "cells",
+                                        (json_int_t)seat->item->cell_count));
     }
     done = suite->all_s > 0 ? done_s / suite->all_s : 1;
     suite->progress_due = false;
     loop_timer_arm(suite->timer, SUITE_PROGRESS_MS * UINT64_C(1000));
-    return tell(suite,
-                json_pack("{s:s, s:f, s:o, s:o}", "event", "progress", "done", done,
-                          "left_seconds",
-                          done > 0.02 ? json_real(passed_s / done * (1 - done))
-                                      : json_null(),
-                          "running", running),
-                err);
+    return tell(
+        suite,
+        json_pack("{s:s, s:f, s:o, s:o}", "event", "progress", "done", done,
+                  "left_seconds",
+                  done > 0.02 ? json_real(passed_s / done * (1 - done)) : json_null(),
+                  "running", running),
+        err);
 }
 
 static const char *
@@ -373,17 +373,16 @@ static int
 tell_end(struct suite *suite, const char **ret_status, struct error *err)
 {
     *ret_status = status_of(suite);
-    return tell(suite,
-                json_pack("{s:s, s:s, s:o, s:o, s:f, s:o}", "event", "end", "status",
-                          *ret_status, "notebooks",
-                          verdict_counts_object(&suite->notebooks), "cells",
-                          verdict_counts_object(&suite->cells), "seconds",
-                          (double)(loop_now_us(suite->options.loop) - suite->started_us) /
-                              1e6,
-                          "accept",
-                          suite->recorded > 0 ? json_string("cellwall test --accept")
-                                              : json_null()),
-                err);
+    return tell(
+        suite,
+        json_pack("{s:s, s:s, s:o, s:o, s:f, s:o}", "event", "end", "status", *ret_status,
+                  "notebooks", verdict_counts_object(&suite->notebooks), "cells",
+                  verdict_counts_object(&suite->cells), "seconds",
+                  (double)(loop_now_us(suite->options.loop) - suite->started_us) / 1e6,
+                  "accept",
+                  suite->recorded > 0 ? json_string("cellwall test --accept")
+                                      : json_null()),
+        err);
 }
 
 int

@@ -48,8 +48,8 @@ size_t suite_count(const struct suite *suite);
 /* Tells the notebooks and their cells, and runs none. */
 int suite_list(struct suite *suite, struct error *err);
 
-/* Runs all of them; what happens is told to the reports. RET_STATUS: what the event "end" says.
- * 0, SUITE_E_FAILED, the reports' other positive results, < 0. */
+/* Runs all of them; what happens is told to the reports. RET_STATUS: what the event "end"
+ * says. 0, SUITE_E_FAILED, the reports' other positive results, < 0. */
 int suite_run(struct suite *suite, const char **ret_status, struct error *err);
 
 /* From the loop: ends what runs, and suite_run. */

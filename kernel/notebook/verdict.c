@@ -103,7 +103,8 @@ verdict_counts_object(const struct verdict_counts *counts)
 
     for (size_t i = 0; i < VERDICT_STATUS_END; i++) {
         if (counts->of[i] > 0)
-            json_object_set_new(object, names[i], json_integer((json_int_t)counts->of[i]));
+            json_object_set_new(object, names[i],
+                                json_integer((json_int_t)counts->of[i]));
     }
     return object;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * verdict - what a test has found of one cell of code, and of a notebook, and the events that
- * tell it
+ * verdict - what a test has found of one cell of code, and of a notebook, and the events
+ * that tell it
  *
  * docs/notebook-tests.md, "Events", has the meaning of all members.
  */
@@ -37,8 +37,8 @@ struct verdict {
     json_int_t execution_count; /* < 0: none */
 };
 
-/* Status and reason, unless it has another one than "passed" already. KIND is static. 0 or
- * -ENOMEM. */
+/* Status and reason, unless it has another one than "passed" already. KIND is static. 0
+ * or -ENOMEM. */
 __attribute__((format(printf, 4, 5))) int verdict_set(struct verdict *verdict,
                                                       enum verdict_status status,
                                                       const char *kind,
