@@ -20,7 +20,7 @@
 #include "protocol/notebook.h"
 #include "protocol/tree.h"
 
-#define OUTPUTS_BYTES_MAX (COMPARE_MESSAGE_BYTES_MAX / 2) /* of a cell, as JSON */
+#define SIDE_BYTES_MAX (COMPARE_MESSAGE_BYTES_MAX / 2) /* of a cell, as JSON */
 #define TRACEBACK_BYTES_MAX ((size_t)16 << 20) /* of the outputs that have it */
 
 struct job {
@@ -401,7 +401,7 @@ write_pending(struct job *job, struct notebook_change *changes, struct buffer *t
     for (size_t i = 0; r == 0 && i < job->notebook->cell_count; i++) {
         if (!job->verdicts[i].recorded)
             continue;
-        buffer_init(&texts[count], OUTPUTS_BYTES_MAX);
+        buffer_init(&texts[count], SIDE_BYTES_MAX);
         r = outputs_append(play_outputs(job->plays[0]), i, &texts[count]);
         changes[count] = (struct notebook_change){
             .cell = i,
@@ -524,8 +524,8 @@ ask(struct job *job)
     CLEANUP(buffer_fini) struct buffer request;
     int r;
 
-    buffer_init(&expected, OUTPUTS_BYTES_MAX);
-    buffer_init(&actual, OUTPUTS_BYTES_MAX);
+    buffer_init(&expected, SIDE_BYTES_MAX);
+    buffer_init(&actual, SIDE_BYTES_MAX);
     buffer_init(&request, COMPARE_MESSAGE_BYTES_MAX);
     r = append_sides(job, &expected, &actual);
     if (r == 0)
@@ -555,7 +555,7 @@ compare_next(struct job *job)
             return r;
         r = verdict_set(verdict, VERDICT_ERROR, "comparison",
                         "its outputs are too large to be compared: more than %zu MiB",
-                        OUTPUTS_BYTES_MAX >> 20);
+                        SIDE_BYTES_MAX >> 20);
         if (r < 0)
             return r;
     }

@@ -23,6 +23,7 @@ const char reporting_help[] =
 /* Where one report goes. */
 struct sink {
     const struct report_kind *kind;
+    struct report_options options; /* the report's, as long as it is */
     void *report; /* owned */
     const char *path; /* borrowed */
     int fd; /* owned, -1: a console writes it */
@@ -68,21 +69,21 @@ add(struct reporting *reporting, const struct report_kind *kind, struct console 
     const char *path, bool verbose, struct error *err)
 {
     struct sink *sink = &reporting->sinks[reporting->count];
-    struct report_options options = { .arg = sink, .verbose = verbose };
 
     *sink = (struct sink){ .kind = kind, .path = path, .fd = -1, .console = console };
-    options.write = write_stdout;
+    sink->options =
+        (struct report_options){ .write = write_stdout, .arg = sink, .verbose = verbose };
     if (path == NULL) {
-        options.screen = &console->screen;
+        sink->options.screen = &console->screen;
     } else if (console == NULL) {
-        options.write = write_file;
+        sink->options.write = write_file;
         sink->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
         if (sink->fd < 0)
             return error_set(err, REPORTING_E_FAILED, "--report %s=%s: %s", kind->name,
                              path, strerror(errno));
     }
     reporting->count++;
-    return kind->create(&sink->report, &options);
+    return kind->create(&sink->report, &sink->options);
 }
 
 static const struct report_kind *
