@@ -314,11 +314,12 @@ int
 carriage_render(struct slice text, struct buffer *ret)
 {
     struct rendering rendering = { .ret = ret };
-    const uint8_t *at = text.data, *end = text.data + text.length;
+    const uint8_t *at = text.data, *end;
     int r = 0;
 
     if (text.length == 0)
         return 0;
+    end = at + text.length;
     buffer_init(&rendering.places, SIZE_MAX);
     buffer_init(&rendering.styles, SIZE_MAX);
     while (r == 0 && at < end) {

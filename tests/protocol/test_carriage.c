@@ -47,6 +47,7 @@ test_text_without_returns_stays_as_it_is(void **state)
     (void)state;
     for (size_t i = 0; i < N_ELEMENTS(texts); i++)
         assert_rendered(texts[i], texts[i]);
+    assert_int_equal(carriage_render((struct slice){ 0 }, NULL), 0);
 }
 
 static void
