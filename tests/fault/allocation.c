@@ -2,8 +2,14 @@
 #include "tests/fault/allocation.h"
 
 #include <errno.h>
-#include <jansson.h>
+#include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <jansson.h>
+
+#define ALLOCATIONS_MAX 10000 /* of one path: more would be a path that never ends */
 
 static struct {
     size_t until; /* allocations until one fails, 0: none will */
@@ -114,4 +120,27 @@ long
 allocation_live(void)
 {
     return state.live;
+}
+
+void
+allocation_fail_each(int (*path)(void), bool may_be_less)
+{
+    for (size_t number = 1; number < ALLOCATIONS_MAX; number++) {
+        long before = allocation_live();
+        int r;
+
+        allocation_fail(number);
+        r = path();
+        if (allocation_live() != before)
+            fail_msg("allocation %zu: %ld leaked", number, allocation_live() - before);
+        if (!allocation_failed()) {
+            allocation_fail(0);
+            assert_int_equal(r, 0);
+            assert_true(number > 1);
+            return;
+        }
+        if (r != -ENOMEM && !(may_be_less && r == 0))
+            fail_msg("allocation %zu: result %d", number, r);
+    }
+    fail_msg("the path never ends");
 }

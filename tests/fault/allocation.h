@@ -23,4 +23,9 @@ bool allocation_failed(void);
 /* Allocations that have not been freed. */
 long allocation_live(void);
 
+/* Runs PATH with its first, second, ... allocation failing, until none is left to fail.
+ * Each time all memory must be given back, and the result must be -ENOMEM, or with
+ * MAY_BE_LESS also 0: an optional answer may go without a part. */
+void allocation_fail_each(int (*path)(void), bool may_be_less);
+
 #endif

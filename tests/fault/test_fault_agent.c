@@ -19,34 +19,6 @@
 #include "protocol/tree.h"
 #include "tests/fault/allocation.h"
 
-#define ALLOCATIONS_MAX 1000 /* of one path: more would be a path that never ends */
-
-/* Runs PATH with its first, second, ... allocation failing, until none is left to fail;
- * each time all memory must be given back. An optional answer may go without a part:
- * MAY_BE_LESS. Else the result must be -ENOMEM. */
-static void
-fail_each_allocation(int (*path)(void), bool may_be_less)
-{
-    for (size_t number = 1; number < ALLOCATIONS_MAX; number++) {
-        long before = allocation_live();
-        int r;
-
-        allocation_fail(number);
-        r = path();
-        if (allocation_live() != before)
-            fail_msg("allocation %zu: %ld leaked", number, allocation_live() - before);
-        if (!allocation_failed()) {
-            allocation_fail(0);
-            assert_int_equal(r, 0);
-            assert_true(number > 1);
-            return;
-        }
-        if (r != -ENOMEM && !(may_be_less && r == 0))
-            fail_msg("allocation %zu: result %d", number, r);
-    }
-    fail_msg("the path never ends");
-}
-
 static int
 run_events(void)
 {
@@ -163,28 +135,28 @@ static void
 test_a_log_survives_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_events, false);
+    allocation_fail_each(run_events, false);
 }
 
 static void
 test_results_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_tally, false);
+    allocation_fail_each(run_tally, false);
 }
 
 static void
 test_a_refusal_is_told_with_less_after_a_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_refusal, true);
+    allocation_fail_each(run_refusal, true);
 }
 
 static void
 test_bounds_are_told_with_less_after_a_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_bounds, true);
+    allocation_fail_each(run_bounds, true);
 }
 
 int

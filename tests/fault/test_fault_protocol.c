@@ -20,33 +20,6 @@
 #include "protocol/tree.h"
 #include "tests/fault/allocation.h"
 
-#define ALLOCATIONS_MAX 10000 /* of one path: more would be a path that never ends */
-
-/* Runs PATH with its first, second, ... allocation failing, until none is left to fail.
- * Each time all memory must be given back and the result must be -ENOMEM. */
-static void
-fail_each_allocation(int (*path)(void))
-{
-    for (size_t number = 1; number < ALLOCATIONS_MAX; number++) {
-        long before = allocation_live();
-        int r;
-
-        allocation_fail(number);
-        r = path();
-        if (allocation_live() != before)
-            fail_msg("allocation %zu: %ld leaked", number, allocation_live() - before);
-        if (!allocation_failed()) {
-            allocation_fail(0);
-            assert_int_equal(r, 0);
-            assert_true(number > 1);
-            return;
-        }
-        if (r != -ENOMEM)
-            fail_msg("allocation %zu: result %d", number, r);
-    }
-    fail_msg("the path never ends");
-}
-
 static int
 run_frame(void)
 {
@@ -214,40 +187,40 @@ static void
 test_frames_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_frame);
+    allocation_fail_each(run_frame, false);
 }
 
 static void
 test_text_and_strings_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_text);
-    fail_each_allocation(run_decode);
-    fail_each_allocation(run_header);
+    allocation_fail_each(run_text, false);
+    allocation_fail_each(run_decode, false);
+    allocation_fail_each(run_header, false);
 }
 
 static void
 test_trees_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_tree);
+    allocation_fail_each(run_tree, false);
 }
 
 static void
 test_messages_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_execute_request);
-    fail_each_allocation(run_inspect_request);
-    fail_each_allocation(run_history_request);
-    fail_each_allocation(run_comm_msg);
+    allocation_fail_each(run_execute_request, false);
+    allocation_fail_each(run_inspect_request, false);
+    allocation_fail_each(run_history_request, false);
+    allocation_fail_each(run_comm_msg, false);
 }
 
 static void
 test_connection_files_survive_every_failing_allocation(void **state)
 {
     (void)state;
-    fail_each_allocation(run_connection);
+    allocation_fail_each(run_connection, false);
 }
 
 static int
