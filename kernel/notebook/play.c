@@ -28,6 +28,8 @@ struct play {
     struct play_cell *cells; /* owned: of all cells of the notebook */
     size_t at; /* the cell that runs */
     uint64_t number; /* of its request, 0: none runs */
+    size_t *cell_of; /* owned: the cells of requests 1, 2, ... */
+    size_t submitted;
     bool full; /* some of its output had no room */
     struct loop_timer *timer; /* owned: the notebook's time, then the end */
     bool ending, ended;
@@ -74,7 +76,8 @@ play_create(struct play **ret, const struct play_options *options, struct error 
     play->options = *options;
     play->directory = strdup(options->directory);
     play->cells = calloc(count + 1, sizeof *play->cells);
-    if (play->directory == NULL || play->cells == NULL)
+    play->cell_of = calloc(count + 1, sizeof *play->cell_of);
+    if (play->directory == NULL || play->cells == NULL || play->cell_of == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < count; i++)
         play->cells[i] = (struct play_cell){ .execution_count = -1, .seconds = -1 };
@@ -108,6 +111,7 @@ play_destroy(struct play *play)
         free(play->cells[i].stderr_tail);
     }
     free(play->cells);
+    free(play->cell_of);
     free(play->directory);
     free(play);
 }
@@ -247,6 +251,8 @@ submit(struct play *play, const struct notebook_cell *cell, uint64_t timeout_ms)
                        NULL);
         return r != 0 ? r : finish(play);
     }
+    if (r == 0)
+        play->cell_of[play->submitted++] = play->at;
     return r;
 }
 
@@ -287,26 +293,39 @@ note(struct play *play, int r)
     return r < 0 ? r : 0;
 }
 
-/* What belongs to no cell, or comes late, is the present one's. */
+/* Output may come late, of a cell that has ended; what belongs to none is the present
+ * one's, or the last one's. False: there is none. */
+static bool
+find_cell(const struct play *play, uint64_t number, size_t *ret)
+{
+    if (play->submitted == 0)
+        return false;
+    *ret = play->cell_of[play->submitted - 1];
+    if (number > 0 && number <= play->submitted)
+        *ret = play->cell_of[number - 1];
+    return true;
+}
+
 static int
 on_stream(uint64_t number, bool is_stderr, struct slice text, void *arg)
 {
     struct play *play = arg;
+    size_t cell;
 
-    (void)number;
-    if (play->at == play->options.notebook->cell_count)
+    if (!find_cell(play, number, &cell))
         return 0;
-    return note(play, outputs_add_text(play->outputs, play->at, is_stderr, text));
+    return note(play, outputs_add_text(play->outputs, cell, is_stderr, text));
 }
 
 static int
 on_frame(const struct frame *frame, void *arg)
 {
     struct play *play = arg;
+    size_t cell;
 
-    if (play->at == play->options.notebook->cell_count)
+    if (!find_cell(play, frame->number, &cell))
         return 0;
-    return note(play, outputs_add_frame(play->outputs, play->at, frame));
+    return note(play, outputs_add_frame(play->outputs, cell, frame));
 }
 
 /* As events name it. */
