@@ -30,6 +30,7 @@
 #include "kernel/serve_languages.h"
 #include "kernel/server.h"
 #include "kernel/settings.h"
+#include "kernel/warm.h"
 #include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
@@ -39,7 +40,6 @@
 #define FILES_MAX 65536 /* as many as are allowed, up to this */
 #define KEY_BYTES 32
 #define DRAIN_US 300000 /* at the end, for what clients have not read yet */
-#define ANY_DIRECTORY "/var/tmp" /* a zygote sees no notebook's directory */
 
 enum { SERVE_E_START = 1, SERVE_E_ENDED };
 
@@ -232,33 +232,13 @@ prepare_profile(struct serve *serve, enum context_profile kind,
                 const struct runtime *runtime, const struct environment *environment,
                 struct error *err)
 {
-    const struct context_options wanted = {
-        .profile = kind,
-        .runtime = runtime,
-        .spawner = serve->spawner,
-        .interpreter = environment->interpreter,
-        .directory = ANY_DIRECTORY,
-        .mounts = environment->mounts,
-        .network = SANDBOX_NETWORK_NONE,
-        .limits = context_limits_of(kind),
-    };
-    const struct profile_programs *programs;
-    struct profile *profile;
-    struct spawner_wish wish = { 0 };
-    int r = spawner_programs(serve->spawner, &programs, err);
+    bool begun;
+    int r = warm_zygote(serve->spawner, kind, runtime, environment, &begun, err);
 
-    if (r == 0)
-        r = profile_create(&profile, &wanted, programs, err);
-    if (r != 0)
-        return r < 0 ? r : SERVE_E_START;
-    wish.zygote = profile_zygote_spec(profile);
-    if (wish.zygote == NULL)
+    if (r == 0 && !begun)
         log_line("runtime %s has no zygote: its interpreters are started by exec",
                  runtime->name);
-    else
-        spawner_prepare(serve->spawner, &wish);
-    profile_destroy(profile);
-    return 0;
+    return r <= 0 ? r : SERVE_E_START;
 }
 
 static int

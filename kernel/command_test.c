@@ -30,7 +30,7 @@
 #include "protocol/tree.h"
 
 #define EXIT_STATUS_BROKEN 3 /* nothing failed, but something could not be tested */
-#define ZYGOTE_NOTEBOOKS 3 /* so many runs are worth one of our own */
+#define ZYGOTE_RUNS 3 /* so many are worth a zygote of our own */
 #define RESULTS "cellwall-results"
 
 enum {
@@ -123,6 +123,7 @@ struct program {
     json_t *overrides; /* owned */
     struct server_found server;
     struct found found; /* owned */
+    size_t told; /* of zygotes */
     bool has_console, stopped;
 };
 
@@ -273,10 +274,14 @@ read_mode(struct suite_options *ret, const struct arguments *arguments, struct e
 
 /* --- where interpreters come from ------------------------------------------------ */
 
+/* Of a zygote: that it is ready, or cannot be had. What else matters is told by cells. */
 static void
 on_told(const char *text, void *arg)
 {
-    (void)text, (void)arg; /* what matters is told by the cells */
+    struct program *program = arg;
+
+    (void)text;
+    program->told++;
 }
 
 static int
@@ -324,8 +329,23 @@ check_tier(struct program *program, bool needs_full, bool *ret_full, struct erro
     return 0;
 }
 
-/* A running server has warm interpreters; else a zygote of our own, where there are
- * enough notebooks to make up for its start. */
+/* Until they are ready: what is started by exec meanwhile would import the same again,
+ * beside them. */
+static int
+warm_zygotes(struct program *program)
+{
+    size_t begun;
+    int r = spawner_use_zygotes(program->spawner, 1, on_told, program);
+
+    if (r == 0)
+        r = suite_warm(program->suite, ZYGOTE_RUNS, &begun);
+    while (r == 0 && program->told < begun && !program->stopped)
+        r = loop_wait(program->loop, -1);
+    return r;
+}
+
+/* A running server has warm interpreters; else zygotes of our own, where there are enough
+ * runs to make up for their start. */
 static int
 prepare_spawner(struct program *program, const struct suite_options *wanted,
                 struct error *err)
@@ -337,10 +357,8 @@ prepare_spawner(struct program *program, const struct suite_options *wanted,
         r = spawner_use_server(program->spawner, find_server, on_told, program);
     if (r == 0)
         r = check_tier(program, wanted->tier == SANDBOX_TIER_FULL, &full, err);
-    if (r == 0 && full && program->server.address[0] == '\0' &&
-        suite_count(program->suite) * wanted->runs >= ZYGOTE_NOTEBOOKS)
-        r = spawner_use_zygotes(program->spawner, 1, on_told, program);
-    return r;
+    return r == 0 && full && program->server.address[0] == '\0' ? warm_zygotes(program)
+                                                                : r;
 }
 
 static int

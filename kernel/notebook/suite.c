@@ -13,6 +13,7 @@
 #include "kernel/notebook/item.h"
 #include "kernel/notebook/reporting.h"
 #include "kernel/probe.h"
+#include "kernel/warm.h"
 #include "protocol/error.h"
 #include "protocol/notebook.h"
 #include "protocol/tree.h"
@@ -129,6 +130,47 @@ size_t
 suite_count(const struct suite *suite)
 {
     return suite->count;
+}
+
+static size_t
+count_runs(const struct suite *suite, const struct language *language)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < suite->count; i++)
+        count += suite->items[i]->language == language;
+    return count * suite->options.runs;
+}
+
+static bool
+is_first_of(const struct suite *suite, size_t at)
+{
+    for (size_t i = 0; i < at; i++) {
+        if (suite->items[i]->language == suite->items[at]->language)
+            return false;
+    }
+    return true;
+}
+
+int
+suite_warm(struct suite *suite, size_t least, size_t *ret_begun)
+{
+    *ret_begun = 0;
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct language *language = suite->items[i]->language;
+        bool begun = false;
+        int r;
+
+        if (language == NULL || !is_first_of(suite, i) ||
+            count_runs(suite, language) < least)
+            continue;
+        r = warm_zygote(suite->options.spawner, CONTEXT_PROFILE_NOTEBOOK,
+                        language->runtime, language->environment, &begun, NULL);
+        if (r < 0)
+            return r;
+        *ret_begun += begun;
+    }
+    return 0;
 }
 
 static double

@@ -45,6 +45,11 @@ CLEANUP_DEFINE(struct suite, suite_destroy);
 int suite_add(struct suite *suite, const char *path);
 size_t suite_count(const struct suite *suite);
 
+/* Has a zygote started for each language that notebooks are in, but one that is used by
+ * fewer than LEAST runs. *RET_BEGUN: how many that are. 0 or < 0; what fails is told by
+ * cells. */
+int suite_warm(struct suite *suite, size_t least, size_t *ret_begun);
+
 /* Tells the notebooks and their cells, and runs none. */
 int suite_list(struct suite *suite, struct error *err);
 
