@@ -408,6 +408,10 @@ status_of(const struct suite *suite)
 {
     if (suite->interrupted)
         return "interrupted";
+    /* That a cell was ended fails the run; an error is what could not be tested at all.
+     */
+    if (suite->cells.of[VERDICT_ERROR] > 0)
+        return verdict_status_name(VERDICT_FAILED);
     return verdict_status_name(verdict_worst(&suite->notebooks));
 }
 
