@@ -17,7 +17,6 @@
 #include "protocol/notebook.h"
 #include "protocol/text.h"
 
-#define STOP_MS 2000 /* for an interpreter to end in order */
 #define REQUEST_BYTES_MAX (NOTEBOOK_BYTES_MAX + 4096)
 
 struct play {
@@ -32,7 +31,7 @@ struct play {
     size_t submitted;
     bool full; /* some of its output had no room */
     struct loop_timer *timer; /* owned: the notebook's time, then the end */
-    bool ending, ended;
+    bool ending;
     int result;
 };
 
@@ -140,25 +139,14 @@ play_position(const struct play *play)
     return play->ending ? play->options.notebook->cell_count : play->at;
 }
 
-/* The end is told from the timer: a context cannot be destroyed from its own callback. */
-static void
-end_soon(struct play *play)
-{
-    play->ending = true;
-    loop_timer_arm(play->timer, 0);
-}
-
-/* No cell is left: the interpreter may tidy up. */
+/* The end is told from the timer: a context cannot be destroyed from its own callback. The
+ * interpreter is not asked to tidy up, which takes longer than most notebooks. */
 static int
 finish(struct play *play)
 {
-    if (context_state(play->context) == CONTEXT_DEAD) {
-        end_soon(play);
-        return 0;
-    }
     play->ending = true;
-    loop_timer_disarm(play->timer);
-    return context_stop(play->context, STOP_MS);
+    loop_timer_arm(play->timer, 0);
+    return 0;
 }
 
 static int
@@ -188,7 +176,7 @@ on_timer(void *arg)
         if (r < 0)
             play->result = r;
     }
-    play->ending = play->ended = true;
+    play->ending = true;
     context_destroy(play->context);
     play->context = NULL;
     play->options.on_ended(play->options.arg);
@@ -396,12 +384,8 @@ static int
 on_state(enum context_state state, uint64_t epoch, const struct context_reason *reason,
          void *arg)
 {
-    struct play *play = arg;
-
-    (void)epoch, (void)reason;
-    if (state == CONTEXT_DEAD && play->ending && !play->ended)
-        end_soon(play);
-    return 0;
+    (void)state, (void)epoch, (void)reason, (void)arg;
+    return 0; /* what it means for a cell is told by on_done */
 }
 
 static int
