@@ -363,6 +363,7 @@ read_cell(struct reading *reading, struct slice object)
     struct members members;
     int r;
 
+    assert(notebook->cells != NULL); /* as many as there are have been made */
     if (json_kind(object) != JSON_KIND_OBJECT)
         return refuse_cell(reading, object.data, "it is %s, not an object",
                            json_kind_name(json_kind(object)));

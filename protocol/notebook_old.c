@@ -117,7 +117,7 @@ append_bundle(struct buffer *ret, const char *name, struct slice object,
 }
 
 static int
-upgrade_display(struct slice output, bool is_result, struct buffer *ret)
+upgrade_bundle(struct slice output, bool is_result, struct buffer *ret)
 {
     static const char *const others[] = { "output_type", "prompt_number",
                                           "execution_count", "metadata", NULL };
@@ -170,25 +170,48 @@ upgrade_error(struct slice output, struct buffer *ret)
     return r != 0 ? r : buffer_append_text(ret, "}");
 }
 
+static int
+keep(struct slice output, struct buffer *ret)
+{
+    return append(ret, output);
+}
+
+static int
+upgrade_result(struct slice output, struct buffer *ret)
+{
+    return upgrade_bundle(output, true, ret);
+}
+
+static int
+upgrade_display(struct slice output, struct buffer *ret)
+{
+    return upgrade_bundle(output, false, ret);
+}
+
 int
 notebook_upgrade_output(struct slice output, struct buffer *ret)
 {
+    static const struct {
+        const char *type;
+        int (*upgrade)(struct slice output, struct buffer *ret);
+    } types[] = {
+        { "pyout", upgrade_result },
+        { "display_data", upgrade_display },
+        { "stream", upgrade_stream },
+        { "pyerr", upgrade_error },
+    };
+    int (*upgrade)(struct slice output, struct buffer *) = keep;
     struct slice type;
     int r;
 
-    if (json_kind(output) != JSON_KIND_OBJECT ||
-        json_member(output, "output_type", &type) != 0)
-        r = append(ret, output);
-    else if (json_string_equals(type, "pyout"))
-        r = upgrade_display(output, true, ret);
-    else if (json_string_equals(type, "display_data"))
-        r = upgrade_display(output, false, ret);
-    else if (json_string_equals(type, "stream"))
-        r = upgrade_stream(output, ret);
-    else if (json_string_equals(type, "pyerr"))
-        r = upgrade_error(output, ret);
-    else
-        r = append(ret, output);
+    if (json_kind(output) == JSON_KIND_OBJECT &&
+        json_member(output, "output_type", &type) == 0) {
+        for (size_t i = 0; i < N_ELEMENTS(types); i++) {
+            if (json_string_equals(type, types[i].type))
+                upgrade = types[i].upgrade;
+        }
+    }
+    r = upgrade(output, ret);
     return r > 0 ? NOTEBOOK_E_TOO_LARGE : r;
 }
 

@@ -112,7 +112,7 @@ pending_write(const char *path, const struct notebook *notebook,
               const struct notebook_change *changes, size_t count, struct error *err)
 {
     char pending[PATH_MAX];
-    mode_t mode;
+    mode_t mode = 0;
     int r = pending_path(pending, path, err);
 
     if (r == 0)

@@ -40,7 +40,7 @@ test_text_without_returns_stays_as_it_is(void **state)
         "a\nb",
         "\tx\v\f\n",
         "gr\xc3\xbc\xc3\x9f\n",
-        RED "a" PLAIN,
+        "\x1b[31ma\x1b[0m",
         "\x1b[2K\x1b[1A\x1b]0;title\x07",
     };
 

@@ -144,7 +144,7 @@ static void
 test_a_byte_order_mark_and_other_minors_are_taken(void **state)
 {
     static const char *const texts[] = {
-        "\xef\xbb\xbf" BOOK(""),
+        "\xef\xbb\xbf{\"nbformat\":4,\"cells\":[],\"metadata\":{}}",
         "{\"nbformat\":4,\"cells\":[]}",
         "{\"nbformat\":4,\"nbformat_minor\":0,\"cells\":[],\"metadata\":null}",
         "{\"nbformat\":4,\"nbformat_minor\":99,\"cells\":[],\"future\":1}",
