@@ -276,9 +276,9 @@ add_change(struct lines_difference *ret, const struct diff *diff, size_t i, size
 
 /* COUNT equal lines from I: only those near a change are shown. */
 static int
-add_equal(json_t *rows, const struct side *side, size_t i, size_t count)
+add_equal(json_t *rows, const struct side *side, size_t i, size_t count, bool is_first,
+          bool is_last)
 {
-    bool is_first = i == 0, is_last = i + count == side->count;
     size_t head = is_first ? 0 : LINES_CONTEXT, tail = is_last ? 0 : LINES_CONTEXT;
     int r = 0;
 
@@ -316,7 +316,8 @@ add_all(struct lines_difference *ret, const struct diff *diff)
             j++;
         }
         if (json_array_size(ret->lines) < COMPARE_LINES_MAX)
-            r = add_equal(ret->lines, &diff->a, from, i - from);
+            r = add_equal(ret->lines, &diff->a, from, i - from, from + other == 0,
+                          i == diff->a.count && j == diff->b.count);
     }
     if (r == 0 && json_array_size(ret->lines) >= COMPARE_LINES_MAX)
         r = add_row(ret->lines, ".", slice_text("the rest"), 0);

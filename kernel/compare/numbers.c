@@ -87,10 +87,8 @@ digits_number(const uint8_t *at, const uint8_t *end, bool *ret_real)
             *ret_real = true;
         }
     }
-    /* 1.2.3 is a version; 1..3 and the full stop of a sentence are not parts of numbers
-     */
-    if (at + length < end && at[length] == '.' &&
-        (*ret_real || count_digits(at + length + 1, end) > 0))
+    /* 1.2.3 is a version; the full stop of a sentence is no part of a number */
+    if (at + length < end && at[length] == '.' && count_digits(at + length + 1, end) > 0)
         return 0;
     return length;
 }

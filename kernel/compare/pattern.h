@@ -14,7 +14,7 @@
 #include "protocol/cleanup.h"
 
 #define PATTERN_BYTES_MAX 4096 /* of an expression, and of a replacement */
-#define PATTERN_STEPS_MAX ((uint64_t)200 * 1000 * 1000)
+#define PATTERN_STEPS_MAX ((uint64_t)50 * 1000 * 1000)
 
 struct error;
 struct pattern; /* opaque */

@@ -66,8 +66,6 @@ describe(struct difference *difference, const struct lines_difference *lines,
     } else if (is == 0) {
         snprintf(difference->message, size, "nothing where %zu line%s expected", was,
                  was == 1 ? " is" : "s are");
-    } else if (lines->removed + lines->added == 0) {
-        snprintf(difference->message, size, "the amount of white space differs");
     } else {
         snprintf(difference->message, size,
                  "line %zu differs (%zu line%s expected that did not come, %zu other%s)",
