@@ -43,6 +43,7 @@ extern const struct command command_keygen;
 extern const struct command command_run;
 extern const struct command command_context;
 extern const struct command command_test;
+extern const struct command command_diff;
 extern const struct command command_inside; /* what doctor runs in a sandbox */
 
 /* The whole help text of one command. */

@@ -10,9 +10,16 @@
 #include "protocol/cleanup.h"
 
 static const struct command *const commands[] = {
-    &command_kernel,  &command_serve,  &command_run,
-    &command_context, &command_test,   &command_install_kernelspec,
-    &command_doctor,  &command_keygen, &command_inside,
+    &command_kernel,
+    &command_serve,
+    &command_run,
+    &command_context,
+    &command_test,
+    &command_diff,
+    &command_install_kernelspec,
+    &command_doctor,
+    &command_keygen,
+    &command_inside,
 };
 
 static void
