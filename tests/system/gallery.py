@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import base64
+import itertools
 import json
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +83,20 @@ slider = result(
         },
     }
 )
+damaged = {"image/png": base64.b64encode(b"\x89PNG\r\n\x1a\nno more").decode()}
+# The beginning of a picture that would take 30 GB.
+enormous = {
+    "image/png": base64.b64encode(
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 100000, 100000) + bytes(9)
+    ).decode()
+}
+entities = "".join(
+    f'<!ENTITY {b} "{f"&{a};" * 100}">' for a, b in itertools.pairwise("abcdefgh")
+)
+laughs = {
+    "image/svg+xml": f'<!DOCTYPE svg [<!ENTITY a "ha">{entities}]>'
+    '<svg xmlns="http://www.w3.org/2000/svg"><text>&h;</text></svg>'
+}
 
 
 @dataclass(frozen=True)
@@ -271,6 +288,66 @@ GALLERY = {
         ]
     ),
     "widgets": Case([code("import ipywidgets\nipywidgets.IntSlider(5)", slider)]),
+    "tag_timeout": Case(
+        [code("import time; time.sleep(1000)", tags=["cellwall-timeout=0.5"])],
+        "error",
+        "timeout",
+        "500 ms",
+    ),
+    "killed": Case(
+        [code("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")],
+        "error",
+        "died",
+        "SIGKILL|signal 9",
+    ),
+    "leaves": Case(
+        [code("import os, sys; sys.exit(3)")], "failed", "raised", "SystemExit"
+    ),
+    "servants": Case(
+        [code("import subprocess\nsubprocess.Popen(['sleep', '1000']); None")]
+    ),
+    "damaged": Case(
+        [code(show(damaged), shown(picture(2, 2, (9, 9, 9))))],
+        "failed",
+        "differs",
+        '"kind": "invalid"',
+    ),
+    "enormous": Case(
+        [code(show(enormous), shown(picture(2, 2, (9, 9, 9))))],
+        "failed",
+        "differs",
+        '"kind": "invalid"',
+    ),
+    "laughs": Case(
+        [code(show(laughs), shown(drawing(5, "x1")))], "failed", "differs", "svg"
+    ),
+    "regex": Case(
+        [
+            code(
+                "print('a' * 64 + 'b')",
+                stream("a" * 63 + "b\n"),
+                metadata={
+                    "cellwall": {"sanitize": [{"pattern": "(a+)+$", "replace": ""}]}
+                },
+            )
+        ],
+        "failed",
+        "differs",
+        "too many steps",
+    ),
+    "escapes": Case(
+        [code("print('\\x1b]0;owned\\x07\\x1b[2Jseen')", stream("other\n"))],
+        "failed",
+        "differs",
+        "seen",
+    ),
+    "odd_text": Case([code("print('a\\0b\\x7f')", stream("a\0b\x7f\n"))]),
+    "many_lines": Case(
+        [code("for i in range(20000): print('new', i)", stream("old\n" * 20000))],
+        "failed",
+        "differs",
+        "20000",
+    ),
 }
 CONFIG = {
     "notebooks": {
@@ -289,6 +366,8 @@ UNTESTED = {
     "empty": "empty|JSON|end",
     "format_2": "nbformat 2|nbformat",
     "no_kernel": "cobol-85",
+    "odd_tag": "cellwall-nonsense",
+    "odd_settings": "rtol",
 }
 
 
@@ -304,3 +383,5 @@ def hang(folder: Path) -> None:
     )
     unknown = {"name": "cobol-85", "display_name": "COBOL", "language": "cobol"}
     write(folder / "no_kernel.ipynb", code("STOP RUN."), kernelspec=unknown)
+    write(folder / "odd_tag.ipynb", code("1", tags=["cellwall-nonsense"]))
+    write(folder / "odd_settings.ipynb", code("1"), cellwall={"rtol": "much"})
