@@ -50,12 +50,31 @@ struct comparer {
 
 static int on_timer(void *arg);
 
+static int
+find_program(char ret[PATH_MAX], struct error *err)
+{
+    char *name;
+    int r = file_executable(ret, err);
+
+    if (r != 0)
+        return r < 0 ? r : COMPARER_E_FAILED;
+    name = strrchr(ret, '/') + 1;
+    if (name + sizeof PROGRAM > ret + PATH_MAX)
+        return error_set(err, COMPARER_E_FAILED, "%s: the path is too long", ret);
+    memcpy(name, PROGRAM, sizeof PROGRAM);
+    if (access(ret, X_OK) < 0)
+        return error_set(err, COMPARER_E_FAILED,
+                         "%s, which compares outputs: %s; it belongs beside cellwall",
+                         ret, strerror(errno));
+    return 0;
+}
+
 int
-comparer_create(struct comparer **ret, struct loop *loop, struct error *err)
+comparer_create(struct comparer **ret, struct loop *loop, const char *program,
+                struct error *err)
 {
     CLEANUP(comparer_destroyp) struct comparer *comparer = calloc(1, sizeof *comparer);
-    char *name;
-    int r;
+    int r = 0;
 
     if (comparer == NULL)
         return -ENOMEM;
@@ -63,20 +82,13 @@ comparer_create(struct comparer **ret, struct loop *loop, struct error *err)
     comparer->fd = -1;
     comparer->last = &comparer->first;
     buffer_init(&comparer->answer, COMPARE_MESSAGE_BYTES_MAX + LENGTH_BYTES);
-    r = file_executable(comparer->program, err);
+    if (program == NULL)
+        r = find_program(comparer->program, err);
+    else
+        snprintf(comparer->program, sizeof comparer->program, "%s", program);
+    if (r == 0)
+        r = loop_add_timer(&comparer->timer, loop, on_timer, comparer);
     if (r != 0)
-        return r < 0 ? r : COMPARER_E_FAILED;
-    name = strrchr(comparer->program, '/') + 1;
-    if ((size_t)(name - comparer->program) + sizeof PROGRAM > sizeof comparer->program)
-        return error_set(err, COMPARER_E_FAILED, "%s: the path is too long",
-                         comparer->program);
-    memcpy(name, PROGRAM, sizeof PROGRAM);
-    if (access(comparer->program, X_OK) < 0)
-        return error_set(err, COMPARER_E_FAILED,
-                         "%s, which compares outputs: %s; it belongs beside cellwall",
-                         comparer->program, strerror(errno));
-    r = loop_add_timer(&comparer->timer, loop, on_timer, comparer);
-    if (r < 0)
         return r;
     *ret = comparer;
     comparer = NULL;

@@ -26,9 +26,10 @@ enum { COMPARER_E_FAILED = 1 }; /* there is no answer; see ERR */
  * callbacks of the loop. May ask again, but not destroy the comparer. */
 typedef int comparer_done_fn(const json_t *answer, const struct error *err, void *arg);
 
-/* LOOP is borrowed. Starts nothing yet. The caller owns *ret. 0, COMPARER_E_FAILED: the
- * program is not beside this one; < 0. */
-int comparer_create(struct comparer **ret, struct loop *loop, struct error *err);
+/* LOOP is borrowed. PROGRAM: its path, NULL: the one beside this program. Starts nothing
+ * yet. The caller owns *ret. 0, COMPARER_E_FAILED: it is not there; < 0. */
+int comparer_create(struct comparer **ret, struct loop *loop, const char *program,
+                    struct error *err);
 
 /* Calls nobody. NULL is allowed. */
 void comparer_destroy(struct comparer *comparer);

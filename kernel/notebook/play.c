@@ -139,8 +139,8 @@ play_position(const struct play *play)
     return play->ending ? play->options.notebook->cell_count : play->at;
 }
 
-/* The end is told from the timer: a context cannot be destroyed from its own callback. The
- * interpreter is not asked to tidy up, which takes longer than most notebooks. */
+/* The end is told from the timer: a context cannot be destroyed from its own callback.
+ * The interpreter is not asked to tidy up, which takes longer than most notebooks. */
 static int
 finish(struct play *play)
 {

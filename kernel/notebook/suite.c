@@ -286,7 +286,7 @@ begin_job(struct suite *suite, struct seat *seat, struct item *item, struct erro
 
     seat->suite = suite;
     if (seat->comparer == NULL)
-        r = comparer_create(&seat->comparer, suite->options.loop, err);
+        r = comparer_create(&seat->comparer, suite->options.loop, NULL, err);
     if (r != 0)
         return r < 0 ? r : SUITE_E_FAILED;
     with.comparer = seat->comparer;
