@@ -392,7 +392,7 @@ open_program(struct program *program, const struct arguments *arguments,
     r = loop_add_fd(&program->signals, program->loop, program->console.signals, EPOLLIN,
                     on_signals_readable, program);
     if (r == 0)
-        r = comparer_create(&program->comparer, program->loop, err);
+        r = comparer_create(&program->comparer, program->loop, NULL, err);
     if (r != 0)
         return r < 0 ? r : DIFF_E_START;
     r = reporting_create(&program->reporting, &arguments->reports, &program->console,
