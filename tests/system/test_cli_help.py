@@ -17,7 +17,10 @@ from tests.system.servers import Server
 pytest_plugins = ["tests.system.commandline_fixtures"]
 pytestmark = pytest.mark.cellwall
 
-COMMANDS = ["kernel", "serve", "run", "context", "install-kernelspec", "doctor", "keygen"]
+COMMANDS = [
+    *("kernel", "serve", "run", "context", "test", "diff"),
+    *("install-kernelspec", "doctor", "keygen"),
+]
 PARTS = ["create", "list", "show", "delete", "restart", "interrupt"] + [
     *("files", "put", "get", "rm", "jupyter")
 ]
