@@ -102,8 +102,9 @@ learn(struct notebook_layout *layout, struct slice object, struct slice *ret_ind
 }
 
 void
-notebook_layout_find(struct notebook_layout *ret, struct slice file, struct slice cell)
+notebook_layout_find(struct notebook_layout *ret, struct slice file)
 {
+    const uint8_t *end = file.data + file.length;
     struct slice indentation;
 
     *ret = (struct notebook_layout){ .newline = slice_text("\n"),
@@ -111,10 +112,18 @@ notebook_layout_find(struct notebook_layout *ret, struct slice file, struct slic
                                      .unit = slice_text(" "),
                                      .colon = slice_text(": "),
                                      .gap = slice_text(" ") };
-    file = between(json_skip_space(file.data, file.data + file.length),
-                   file.data + file.length);
-    if (learn(ret, file, &indentation) && indentation.length <= UNIT_BYTES_MAX)
+    if (learn(ret, between(json_skip_space(file.data, end), end), &indentation) &&
+        indentation.length <= UNIT_BYTES_MAX)
         ret->unit = indentation;
+}
+
+void
+notebook_layout_find_cell(struct notebook_layout *ret, const struct notebook_layout *file,
+                          struct slice cell)
+{
+    struct slice indentation;
+
+    *ret = *file;
     if (!learn(ret, cell, &indentation))
         ret->compact = true;
     else if (indentation.length <= BASE_BYTES_MAX)

@@ -22,9 +22,12 @@ struct notebook_layout {
 /* All in one line, without spaces. */
 extern const struct notebook_layout notebook_layout_plain;
 
-/* The layout of CELL, an object in FILE, an object too. */
-void notebook_layout_find(struct notebook_layout *ret, struct slice file,
-                          struct slice cell);
+/* The layout of FILE, an object. One pass over it: once for all cells. */
+void notebook_layout_find(struct notebook_layout *ret, struct slice file);
+
+/* That of CELL, an object in it, to begin with what FILE has. */
+void notebook_layout_find_cell(struct notebook_layout *ret,
+                               const struct notebook_layout *file, struct slice cell);
 
 /* Appends a line end and the indentation of the cell's members, or the gap. */
 int notebook_layout_break(const struct notebook_layout *layout, struct buffer *ret);

@@ -158,8 +158,8 @@ make_edit(const struct edit *edit, const uint8_t **at, struct buffer *ret)
 }
 
 static int
-rewrite_cell(const struct notebook *notebook, const struct notebook_change *change,
-             const uint8_t **at, struct buffer *ret)
+rewrite_cell(const struct notebook *notebook, const struct notebook_layout *file,
+             const struct notebook_change *change, const uint8_t **at, struct buffer *ret)
 {
     struct slice cell = notebook->parts->places[change->cell].object;
     struct notebook_layout layout;
@@ -169,7 +169,7 @@ rewrite_cell(const struct notebook *notebook, const struct notebook_change *chan
 
     for (size_t i = 0; i < EDITS; i++)
         buffer_init(&edits[i].text, ret->limit);
-    notebook_layout_find(&layout, notebook->parts->json, cell);
+    notebook_layout_find_cell(&layout, file, cell);
     r = plan_count(&edits[EDIT_COUNT], cell, &layout, change->execution_count);
     if (r == 0)
         r = plan_outputs(&edits[EDIT_OUTPUTS], cell, &layout, change->outputs);
@@ -206,6 +206,7 @@ notebook_rewrite(const struct notebook *notebook, const struct notebook_change *
     const struct buffer *text = &notebook->parts->text;
     const uint8_t *at = text->data;
     size_t before = ret->length;
+    struct notebook_layout layout;
     int r = 0;
 
     if (notebook->format != 4)
@@ -221,8 +222,10 @@ notebook_rewrite(const struct notebook *notebook, const struct notebook_change *
         if (r != 0)
             return r;
     }
+    if (count > 0)
+        notebook_layout_find(&layout, notebook->parts->json);
     for (size_t i = 0; r == 0 && i < count; i++)
-        r = rewrite_cell(notebook, &changes[i], &at, ret);
+        r = rewrite_cell(notebook, &layout, &changes[i], &at, ret);
     if (r == 0)
         r = buffer_append(ret, at, (size_t)(text->data + text->length - at));
     if (r != 0)
