@@ -26,26 +26,14 @@ text_put_place(const struct text_paper *paper, const json_t *event)
     ink_text(ink, paper->look->end);
 }
 
-static size_t
-count_lines(struct slice text)
-{
-    size_t lines = text.length > 0 && text.data[text.length - 1] != '\n';
-
-    for (size_t i = 0; i < text.length; i++)
-        lines += text.data[i] == '\n';
-    return lines;
-}
-
 static void
 put_source(const struct text_paper *paper, struct slice source)
 {
     struct ink *ink = paper->ink;
-    size_t lines = count_lines(source);
+    size_t lines = report_count_lines(source);
 
     for (size_t i = 1; source.length > 0; i++) {
-        const uint8_t *end = memchr(source.data, '\n', source.length);
-        struct slice line = { source.data,
-                              end != NULL ? (size_t)(end - source.data) : source.length };
+        struct slice line = report_read_line(&source);
 
         /* The last line is shown rather than that there is one more. */
         if (i > SOURCE_LINES_MAX && i < lines) {
@@ -57,8 +45,6 @@ put_source(const struct text_paper *paper, struct slice source)
                    paper->look->end);
         text_put_line(ink, line);
         ink_text(ink, "\n");
-        source.data += line.length + (end != NULL);
-        source.length -= line.length + (end != NULL);
     }
 }
 

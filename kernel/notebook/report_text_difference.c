@@ -11,52 +11,9 @@
 
 #define INDENT 4
 #define NUMBERS_MAX 10 /* that are shown of a difference */
-#define NUMBER_BYTES 40
 #define NUMBER_COLUMNS 22
-#define NUMBER_DIGITS_MAX 17 /* that tell any two doubles apart */
 #define RULES_MAX 10
 #define SIDE_LINES_MAX 12 /* of a side that has no line diff */
-
-/* A number in the fewest digits that mean it, or what a number is written as. */
-static void
-write_number(char ret[NUMBER_BYTES], const json_t *value)
-{
-    const char *text = json_string_value(value);
-
-    if (json_is_integer(value)) {
-        snprintf(ret, NUMBER_BYTES, "%lld", (long long)json_integer_value(value));
-        return;
-    }
-    if (!json_is_real(value)) {
-        snprintf(ret, NUMBER_BYTES, "%.*s", NUMBER_BYTES - 1, text != NULL ? text : "-");
-        return;
-    }
-    for (int digits = 6; digits <= NUMBER_DIGITS_MAX; digits++) {
-        snprintf(ret, NUMBER_BYTES, "%.*g", digits, json_real_value(value));
-        if (strtod(ret, NULL) == json_real_value(value))
-            return;
-    }
-}
-
-/* A distance: of its digits nobody needs more than a few. */
-static void
-write_distance(char ret[NUMBER_BYTES], const json_t *value)
-{
-    if (json_is_number(value))
-        snprintf(ret, NUMBER_BYTES, "%.3g", json_number_value(value));
-    else
-        write_number(ret, value);
-}
-
-static const struct column {
-    const char *member;
-    void (*write)(char ret[NUMBER_BYTES], const json_t *value);
-} columns[] = {
-    { "expected", write_number },
-    { "actual", write_number },
-    { "distance", write_distance },
-    { "relative", write_distance },
-};
 
 static void
 put_column(struct ink *ink, const char *text)
@@ -76,16 +33,17 @@ put_numbers(const struct text_paper *paper, const json_t *numbers)
     if (count == 0)
         return;
     ink_text(ink, paper->look->faint);
-    for (size_t i = 0; i < N_ELEMENTS(columns); i++)
-        put_column(ink, columns[i].member);
+    for (size_t i = 0; i < REPORT_COLUMNS; i++)
+        put_column(ink, report_columns[i].member);
     ink_format(ink, "%s\n", paper->look->end);
     for (size_t row = 0; row < count && row < NUMBERS_MAX; row++) {
         const json_t *number = json_array_get(numbers, row);
 
-        for (size_t i = 0; i < N_ELEMENTS(columns); i++) {
-            char text[NUMBER_BYTES];
+        for (size_t i = 0; i < REPORT_COLUMNS; i++) {
+            char text[REPORT_NUMBER_BYTES];
 
-            columns[i].write(text, json_object_get(number, columns[i].member));
+            report_columns[i].write(text,
+                                    json_object_get(number, report_columns[i].member));
             put_column(ink, text);
         }
         ink_text(ink, "\n");
@@ -190,9 +148,7 @@ put_side(const struct text_paper *paper, const json_t *difference, size_t side)
     struct ink *ink = paper->ink;
 
     for (size_t i = 0; text.length > 0; i++) {
-        const uint8_t *end = memchr(text.data, '\n', text.length);
-        struct slice line = { text.data,
-                              end != NULL ? (size_t)(end - text.data) : text.length };
+        struct slice line = report_read_line(&text);
 
         if (i == SIDE_LINES_MAX) {
             ink_format(ink, "%*s%s  ... more of what was %s%s\n", INDENT, "",
@@ -203,8 +159,6 @@ put_side(const struct text_paper *paper, const json_t *difference, size_t side)
                    side == SIDES_EXPECTED ? '-' : '+');
         text_put_line(ink, line);
         ink_format(ink, "%s\n", paper->look->end);
-        text.data += line.length + (end != NULL);
-        text.length -= line.length + (end != NULL);
     }
 }
 

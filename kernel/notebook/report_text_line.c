@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kernel/cli/printable.h"
+#include "kernel/notebook/report_read.h"
 #include "kernel/notebook/report_text.h"
 
 #define LINE_COLUMNS_MAX 2000 /* of a line that is not broken */
@@ -24,18 +25,6 @@ const struct text_look text_look_coloured = {
     .end = "\x1b[0m",
 };
 
-/* Characters that show nothing, or turn what is around them: lines with them look the
- * same as others, or other than they are. Joiners stay: scripts and emoji need them. */
-static bool
-is_hidden(uint32_t character)
-{
-    return character == 0x200b || character == 0x200e || character == 0x200f ||
-           (character >= 0x202a && character <= 0x202e) ||
-           (character >= 0x2060 && character <= 0x206f) || character == 0xfeff ||
-           character == 0x00ad || character == 0x2028 || character == 0x2029 ||
-           (character >= 0xe0000 && character <= 0xe007f);
-}
-
 void
 text_glyph_read(struct text_glyph *ret, struct slice text, unsigned column)
 {
@@ -50,7 +39,7 @@ text_glyph_read(struct text_glyph *ret, struct slice text, unsigned column)
                                        (int)(0x80 | character));
         ret->width = 1;
     } else if (character == 0x7f || (character > 0x7f && character < 0xa0) ||
-               is_hidden(character)) {
+               report_is_hidden(character)) {
         ret->length = (size_t)snprintf(ret->text, sizeof ret->text, "<U+%04X>",
                                        (unsigned)character);
         ret->width = (unsigned)ret->length;
