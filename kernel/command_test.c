@@ -217,6 +217,17 @@ set_text(json_t *settings, const char *member, const char *text)
                : -ENOMEM;
 }
 
+/* One for all notebooks is told at once, not by each of them. */
+static int
+check_config(const char *path, struct error *err)
+{
+    struct project *project = NULL;
+    int r = project_read(&project, path, err);
+
+    project_destroy(project);
+    return r;
+}
+
 /* What the command line says goes over what any configuration does. */
 static int
 read_overrides(json_t *settings, const struct arguments *arguments, struct error *err)
@@ -239,6 +250,8 @@ read_overrides(json_t *settings, const struct arguments *arguments, struct error
         if (r == 0)
             r = set_text(settings, "limits", arguments->limits);
     }
+    if (r == 0 && arguments->config != NULL)
+        r = check_config(arguments->config, err);
     for (size_t i = 0; r == 0 && i < arguments->sanitize.count; i++)
         r = project_add_sanitize_file(settings, arguments->sanitize.items[i], err);
     return r <= 0 ? r : TEST_E_USAGE;
@@ -372,7 +385,10 @@ look_for_server(struct program *program, const char *named, struct error *err)
     if (named != NULL && strcmp(named, SERVER_NOWHERE) == 0)
         return 0;
     r = server_find(&program->server, named, err);
-    if (r == 0 || r < 0)
+    if (r == 0 && named != NULL && access(program->server.address, F_OK) < 0)
+        return error_set(err, TEST_E_START, "no server listens at %s",
+                         program->server.address);
+    if (r <= 0)
         return r;
     program->server.address[0] = '\0';
     if (named != NULL)

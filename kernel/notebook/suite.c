@@ -20,6 +20,7 @@
 
 #define UNKNOWN_S 1.0 /* a notebook that was never run, and for each of its cells: */
 #define UNKNOWN_CELL_S 0.1
+#define KNOWN_DONE 0.05 /* before that nobody can say how long it takes */
 
 /* One of the notebooks that are tested at the same time. */
 struct seat {
@@ -41,7 +42,7 @@ struct suite {
     struct verdict_counts notebooks, cells;
     double done_s, all_s; /* expected seconds of those that have ended, and of all */
     size_t recorded;
-    uint64_t started_us;
+    uint64_t started_us, running_us; /* since when there is something to report, to run */
     bool interrupted, progress_due;
 };
 
@@ -376,7 +377,7 @@ tell_progress(struct suite *suite, struct error *err)
     json_t *running = json_array();
     double done_s = suite->done_s;
     double passed_s =
-        (double)(loop_now_us(suite->options.loop) - suite->started_us) / 1e6;
+        (double)(loop_now_us(suite->options.loop) - suite->running_us) / 1e6;
     double done;
 
     for (size_t i = 0; i < suite->options.jobs; i++) {
@@ -394,13 +395,13 @@ tell_progress(struct suite *suite, struct error *err)
     done = suite->all_s > 0 ? done_s / suite->all_s : 1;
     suite->progress_due = false;
     loop_timer_arm(suite->timer, SUITE_PROGRESS_MS * UINT64_C(1000));
-    return tell(
-        suite,
-        json_pack("{s:s, s:f, s:o, s:o}", "event", "progress", "done", done,
-                  "left_seconds",
-                  done > 0.02 ? json_real(passed_s / done * (1 - done)) : json_null(),
-                  "running", running),
-        err);
+    return tell(suite,
+                json_pack("{s:s, s:f, s:o, s:o}", "event", "progress", "done", done,
+                          "left_seconds",
+                          done > KNOWN_DONE ? json_real(passed_s / done * (1 - done))
+                                            : json_null(),
+                          "running", running),
+                err);
 }
 
 static const char *
@@ -439,6 +440,7 @@ suite_run(struct suite *suite, const char **ret_status, struct error *err)
 
     qsort(suite->order, suite->count, sizeof *suite->order, compare_weights);
     r = tell_begin(suite, err);
+    suite->running_us = loop_now_us(suite->options.loop);
     suite->progress_due = true;
     while (r == 0 && busy && !suite->interrupted) {
         r = shift(suite, &busy, err);
