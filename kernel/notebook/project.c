@@ -572,12 +572,6 @@ project_add_sanitize_file(json_t *settings, const char *path, struct error *err)
     if (!text_is_utf8(text.data, text.length))
         return error_set(err, PROJECT_E_INVALID, "%.200s: it is not UTF-8 text", path);
     r = read_rules(rules, buffer_slice(&text), err);
-    if (r == 0 && json_array_size(rules) == 0)
-        return error_set(
-            err, PROJECT_E_INVALID,
-            "%.200s: it has no rules: a \"regex: \" line and a \"replace: \" "
-            "line for each",
-            path);
     if (r == 0 && json_object_set(added, "sanitize", rules) < 0)
         return -ENOMEM;
     if (r == 0 && criteria_check(added, err) != 0)
