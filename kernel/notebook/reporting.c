@@ -12,10 +12,7 @@
 #include "protocol/error.h"
 
 static const struct report_kind *const kinds[] = {
-    &report_junit,
-    &report_tap,
-    &report_jsonl,
-    &report_github,
+    &report_html, &report_junit, &report_tap, &report_jsonl, &report_github,
 };
 
 const char reporting_help[] =
