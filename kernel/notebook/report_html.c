@@ -20,6 +20,7 @@
 #define HEAD_BYTES_MAX ((size_t)8 * 1024 * 1024)
 #define BOOKS_MAX 20000 /* notebooks */
 #define INDEX_MAX 100 /* failed cells that the index names */
+#define OPEN_ENTRIES_MAX 10 /* of it: more are folded at first */
 #define OPEN_MAX 5 /* so many failed notebooks are open at first */
 #define NOTES_MAX 100 /* of a notebook */
 #define FIRST_LINE_BYTES_MAX ((size_t)160) /* of a source, in the table of cells */
@@ -397,7 +398,8 @@ put_head(struct report_html *report, struct ink *ink, const json_t *event)
     put_sums(ink, "Cells", json_object_get(event, "cells"));
     ink_text(ink, "</div>\n");
     if (report->indexed > 0) {
-        ink_text(ink, "<details class=\"index\"><summary>");
+        ink_format(ink, "<details class=\"index\"%s><summary>",
+                   report->indexed <= OPEN_ENTRIES_MAX ? " open" : "");
         ink_count(ink, report->indexed, "failed cell", NULL);
         ink_text(ink, "</summary>\n<ol>\n");
         ink_slice(ink, buffer_slice(&report->index.buffer));

@@ -289,6 +289,11 @@ put_drawings(struct ink *ink, const json_t *difference)
     ink_text(ink, "</div>\n");
 }
 
+/* About as a notebook shows it, which styles such HTML itself. */
+static const char frame_style[] =
+    "<style>body{font:13px system-ui,sans-serif;margin:8px}"
+    "table{border-collapse:collapse}td,th{padding:2px 8px;text-align:right}</style>";
+
 /* HTML in frames that may do nothing; the policy of the page holds for them, too. */
 static void
 put_frames(struct ink *ink, const json_t *difference)
@@ -304,6 +309,7 @@ put_frames(struct ink *ink, const json_t *difference)
                    "<figure><figcaption>%s</figcaption><iframe sandbox=\"\" "
                    "loading=\"lazy\" title=\"%s\" srcdoc=\"",
                    roles[side], roles[side]);
+        html_put_attribute(ink, slice_text(frame_style));
         html_put_attribute(ink, text);
         ink_text(ink, "\"></iframe></figure>\n");
     }
@@ -369,7 +375,7 @@ html_put_difference(struct ink *ink, const json_t *difference)
     const json_t *image = json_object_get(difference, "image");
     const char *type = report_read_text(difference, "type");
 
-    ink_text(ink, "<div class=\"difference\">\n");
+    ink_text(ink, "<div class=\"change\">\n");
     put_heading(ink, difference);
     if (json_array_size(lines) > 0)
         put_diff(ink, lines);

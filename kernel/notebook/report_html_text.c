@@ -29,13 +29,20 @@ put_special(struct ink *ink, uint8_t byte)
     return true;
 }
 
+/* As they are called; few typefaces have pictures of them. */
+static const char *const controls[0x20] = {
+    "NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS",  "TAB", "LF",
+    "VT",  "FF",  "CR",  "SO",  "SI",  "DLE", "DC1", "DC2", "DC3", "DC4", "NAK",
+    "SYN", "ETB", "CAN", "EM",  "SUB", "ESC", "FS",  "GS",  "RS",  "US",
+};
+
 static void
 put_character(struct ink *ink, uint32_t character, struct slice bytes)
 {
     if (character == '\n' || character == '\t')
         ink_slice(ink, bytes);
-    else if (character < 0x20) /* its picture */
-        ink_format(ink, "<span class=\"u\">&#x24%02x;</span>", (unsigned)character);
+    else if (character < 0x20)
+        ink_format(ink, "<span class=\"u\">%s</span>", controls[character]);
     else if ((character >= 0x7f && character < 0xa0) || report_is_hidden(character))
         ink_format(ink, "<span class=\"u\">U+%04X</span>", (unsigned)character);
     else if (character == 0xfffd) /* it, or a byte that is no character */
