@@ -14,7 +14,7 @@ take(char **text, const json_t *event, const char *key)
 
     if (value == NULL)
         return 0;
-    copy = strdup(value);
+    copy = strndup(value, strlen(value));
     if (copy == NULL)
         return -ENOMEM;
     free(*text);
@@ -30,7 +30,7 @@ create(const char *path)
     if (one == NULL)
         return NULL;
     buffer_init(&one->text, REPORT_OPEN_BYTES_MAX);
-    one->path = strdup(path);
+    one->path = strndup(path, strlen(path));
     if (one->path == NULL) {
         free(one);
         return NULL;
