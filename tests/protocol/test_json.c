@@ -545,6 +545,30 @@ test_members_are_read_by_type(void **state)
     assert_int_equal(json_member_int(object, "z", &n), JSON_E_MISSING);
 }
 
+static void
+test_the_place_of_a_mistake_is_told(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t byte;
+    } cases[] = {
+        { "[1,,2]", 3 }, { "[1", 2 }, { "{\"a\":NaN}", 5 }, { "[\"a\nb\"]", 3 }
+    };
+
+    (void)state;
+    for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+        size_t byte = 99;
+
+        assert_int_equal(
+            json_scan_locate(slice_text(cases[i].text), &limits, &byte, NULL),
+            JSON_E_INVALID);
+        assert_int_equal(byte, cases[i].byte);
+        byte = 99;
+        assert_int_equal(json_scan_locate(slice_text("[]"), &limits, &byte, NULL), 0);
+        assert_int_equal(byte, 99);
+    }
+}
+
 int
 main(void)
 {
@@ -575,6 +599,7 @@ main(void)
         cmocka_unit_test(test_a_c_string_holds_no_nul),
         cmocka_unit_test(test_integers_are_read_up_to_their_bounds),
         cmocka_unit_test(test_members_are_read_by_type),
+        cmocka_unit_test(test_the_place_of_a_mistake_is_told),
     };
 
     return cmocka_run_group_tests_name("json", tests, NULL, NULL);
