@@ -519,19 +519,36 @@ read_notebook(struct reading *reading)
     return r != 0 ? r : read_cells(reading, members.at[MEMBER_CELLS]);
 }
 
-/* Why a file is not JSON is often this, and then nothing else is of use. */
+/* Whether one of the COUNT TEXTS is at FROM. */
 static bool
-is_conflict(const uint8_t *from, const uint8_t *end)
+begins_with_any(const uint8_t *from, const uint8_t *end, const char *const *texts,
+                size_t count)
 {
-    static const char *const marks[] = { "<<<<<<<", "=======", ">>>>>>>", "|||||||" };
+    for (size_t i = 0; i < count; i++) {
+        size_t length = strlen(texts[i]);
 
-    for (size_t i = 0; i < N_ELEMENTS(marks); i++) {
-        size_t length = strlen(marks[i]);
-
-        if ((size_t)(end - from) >= length && memcmp(from, marks[i], length) == 0)
+        if ((size_t)(end - from) >= length && memcmp(from, texts[i], length) == 0)
             return true;
     }
     return false;
+}
+
+/* Why a file is often not JSON: better told than what the scanner stumbled over. NULL:
+ * neither. */
+static const char *
+find_cause(struct slice json, const uint8_t *at)
+{
+    static const char *const marks[] = { "<<<<<<<", "=======", ">>>>>>>", "|||||||" };
+    static const char *const numbers[] = { "NaN", "Infinity", "-Infinity" };
+    const uint8_t *line = at, *end = json.data + json.length;
+
+    if (begins_with_any(at, end, numbers, N_ELEMENTS(numbers)))
+        return "NaN or Infinity, which JSON does not have";
+    while (line > json.data && line[-1] != '\n')
+        line--;
+    if (begins_with_any(line, end, marks, N_ELEMENTS(marks)))
+        return "a merge conflict that is not resolved";
+    return NULL;
 }
 
 static int
@@ -539,22 +556,17 @@ check_json(struct reading *reading)
 {
     static const struct json_limits limits = { NOTEBOOK_BYTES_MAX, NOTEBOOK_DEPTH_MAX };
     struct slice json = reading->notebook->parts->json;
-    const uint8_t *at, *end = json.data + json.length;
     struct error detail = { 0 };
+    const char *cause;
     size_t byte;
     int r = json_scan_locate(json, &limits, &byte, &detail);
 
     if (r <= 0)
         return r;
-    at = json.data + byte;
-    while (at > json.data && at[-1] != '\n')
-        at--;
-    if (is_conflict(at, end))
-        return error_set(reading->err, NOTEBOOK_E_INVALID,
-                         "line %zu: a merge conflict that is not resolved",
-                         line_at(reading, json.data + byte));
+    cause = find_cause(json, json.data + byte);
     return error_set(reading->err, NOTEBOOK_E_INVALID, "line %zu: %s",
-                     line_at(reading, json.data + byte), detail.text);
+                     line_at(reading, json.data + byte),
+                     cause != NULL ? cause : detail.text);
 }
 
 static int

@@ -14,6 +14,8 @@
 #include "protocol/notebook_layout.h"
 #include "protocol/notebook_parts.h"
 
+#define OUTPUTS_DEPTH_MAX (NOTEBOOK_DEPTH_MAX - 3) /* within a cell, cells and the file  \
+                                                    */
 #define COUNT_BYTES 32 /* of an execution count as text, and its NUL */
 
 /* In a cell, by their names' order. */
@@ -185,7 +187,7 @@ rewrite_cell(const struct notebook *notebook, const struct notebook_layout *file
 static int
 check_outputs(const struct notebook_change *change, struct error *err)
 {
-    static const struct json_limits limits = { NOTEBOOK_BYTES_MAX, NOTEBOOK_DEPTH_MAX };
+    static const struct json_limits limits = { NOTEBOOK_BYTES_MAX, OUTPUTS_DEPTH_MAX };
     struct error detail = { 0 };
     int r = json_scan(change->outputs, &limits, &detail);
 

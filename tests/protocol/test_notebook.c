@@ -189,6 +189,9 @@ test_a_refusal_names_the_place(void **state)
           "line 2: a merge conflict that is not resolved" },
         { "{\"nbformat\":4\n=======\n,\"a\":1}",
           "line 2: a merge conflict that is not resolved" },
+        { "{\"nbformat\":4,\n\"a\":-Infinity}",
+          "line 2: NaN or Infinity, which JSON does not have" },
+        { "{\"nbformat\":NaN}", "line 1: NaN or Infinity, which JSON does not have" },
         { "\xff", "line 1: not JSON at byte 0: expected a value" },
         { BOOK("7"), "line 1: cell 0: it is a number, not an object" },
         { BOOK("{}"), "line 1: cell 0: cell_type is missing" },
@@ -588,6 +591,38 @@ test_keys_are_sorted_by_code_point(void **state)
         "\"nbformat\":4}");
 }
 
+/* What is written must be readable: nothing may get deeper by being in a file. */
+static void
+test_outputs_as_deep_as_can_be_are_read_again(void **state)
+{
+    CLEANUP(notebook_destroyp)
+    struct notebook *notebook = read_book(BOOK(CODE("\"source\":\"\"")));
+
+    (void)state;
+    for (size_t depth = NOTEBOOK_DEPTH_MAX - 10; depth < NOTEBOOK_DEPTH_MAX; depth++) {
+        CLEANUP(notebook_destroyp) struct notebook *again = NULL;
+        struct notebook_change change = { .cell = 0 };
+        struct buffer outputs, out;
+        int r;
+
+        buffer_init(&outputs, 10000);
+        buffer_init(&out, 10000);
+        buffer_append_text(&outputs, "[{\"output_type\":\"x\",\"a\":");
+        for (size_t i = 2; i < depth; i++)
+            buffer_append_text(&outputs, "[");
+        for (size_t i = 2; i < depth; i++)
+            buffer_append_text(&outputs, "]");
+        buffer_append_text(&outputs, "}]");
+        change.outputs = buffer_slice(&outputs);
+        r = notebook_rewrite(notebook, &change, 1, &out, NULL);
+        assert_int_equal(r, depth <= NOTEBOOK_DEPTH_MAX - 3 ? 0 : NOTEBOOK_E_INVALID);
+        if (r == 0)
+            assert_int_equal(notebook_read(&again, buffer_slice(&out), NULL), 0);
+        buffer_fini(&outputs);
+        buffer_fini(&out);
+    }
+}
+
 static void
 test_outputs_that_mean_the_same_give_the_same_text(void **state)
 {
@@ -674,6 +709,7 @@ main(void)
         cmocka_unit_test(test_what_is_the_same_stays_as_the_file_has_it),
         cmocka_unit_test(test_new_outputs_are_laid_out_as_nbformat_does),
         cmocka_unit_test(test_keys_are_sorted_by_code_point),
+        cmocka_unit_test(test_outputs_as_deep_as_can_be_are_read_again),
         cmocka_unit_test(test_outputs_that_mean_the_same_give_the_same_text),
         cmocka_unit_test(test_a_rewriting_that_cannot_be_made_is_refused),
     };
