@@ -116,23 +116,23 @@ parse(struct slice text, struct buffer *ret, struct error *err)
 {
     CLEANUP(htmlFreeParserCtxtp) xmlParserCtxt *parser = htmlNewParserCtxt();
     CLEANUP(xmlFreeDocp) xmlDoc *document = NULL;
-    struct markup_bounds bounds = { 0 };
+    struct markup_source source = { .parser = parser, .rest = text };
 
     if (parser == NULL)
         return -ENOMEM;
-    parser->_private = &bounds;
+    parser->_private = &source;
     parser->sax->startElement = on_start;
     parser->sax->endElement = on_end;
     parser->sax->comment = NULL;
     parser->sax->processingInstruction = NULL;
-    document = htmlCtxtReadMemory(
-        parser, (const char *)text.data, (int)text.length, NULL, "UTF-8",
-        HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
-            HTML_PARSE_NONET | HTML_PARSE_NODEFDTD | HTML_PARSE_IGNORE_ENC);
+    document = htmlCtxtReadIO(parser, markup_read, NULL, &source, NULL, "UTF-8",
+                              HTML_PARSE_RECOVER | HTML_PARSE_NOERROR |
+                                  HTML_PARSE_NOWARNING | HTML_PARSE_NONET |
+                                  HTML_PARSE_NODEFDTD | HTML_PARSE_IGNORE_ENC);
     if (parser->lastError.code == XML_ERR_NO_MEMORY)
         return -ENOMEM;
-    if (bounds.broken != NULL)
-        return error_set(err, COMPARE_E_INVALID, "%s", bounds.broken);
+    if (source.broken != NULL)
+        return error_set(err, COMPARE_E_INVALID, "%s", source.broken);
     if (document == NULL)
         return 0; /* there is nothing in it */
     return markup_write(document, kind_of, ret, err);

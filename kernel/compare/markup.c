@@ -9,6 +9,7 @@
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
+#define ATTRIBUTE_WORDS_MAX 8192 /* what the parser has room for in an element */
 #define CODE_LINE_BYTES 100 /* a longer one is broken */
 
 CLEANUP_DEFINE(struct markup_names, markup_names_destroy);
@@ -62,36 +63,57 @@ markup_check(struct slice text, struct error *err)
 static void
 stop(xmlParserCtxt *parser, const char *broken)
 {
-    struct markup_bounds *bounds = parser->_private;
+    struct markup_source *source = parser->_private;
 
-    if (bounds->broken == NULL)
-        bounds->broken = broken;
+    if (source->broken == NULL)
+        source->broken = broken;
     xmlStopParser(parser);
+}
+
+/* Comparing each attribute with all before it is the parser's work, and of the square of
+ * their number: so it is ended here, long before the element is told of. */
+int
+markup_read(void *arg, char *ret, int length)
+{
+    struct markup_source *source = arg;
+    size_t n = source->rest.length;
+
+    if (source->parser->maxatts > ATTRIBUTE_WORDS_MAX) {
+        source->broken = "an element has too many attributes";
+        return -1;
+    }
+    if (n > (size_t)length)
+        n = (size_t)length;
+    if (n > 0)
+        memcpy(ret, source->rest.data, n);
+    source->rest.data += n;
+    source->rest.length -= n;
+    return (int)n;
 }
 
 bool
 markup_begin(xmlParserCtxt *parser, unsigned attributes)
 {
-    struct markup_bounds *bounds = parser->_private;
+    struct markup_source *source = parser->_private;
 
-    bounds->depth++;
-    bounds->nodes += 1 + attributes;
-    if (bounds->depth > MARKUP_DEPTH_MAX)
+    source->depth++;
+    source->nodes += 1 + attributes;
+    if (source->depth > MARKUP_DEPTH_MAX)
         stop(parser, "it is nested too deeply");
     else if (attributes > MARKUP_ATTRIBUTES_MAX)
         stop(parser, "an element has too many attributes");
-    else if (bounds->nodes > MARKUP_NODES_MAX)
+    else if (source->nodes > MARKUP_NODES_MAX)
         stop(parser, "it has too many elements");
-    return bounds->broken == NULL;
+    return source->broken == NULL;
 }
 
 void
 markup_end(xmlParserCtxt *parser)
 {
-    struct markup_bounds *bounds = parser->_private;
+    struct markup_source *source = parser->_private;
 
-    if (bounds->depth > 0)
-        bounds->depth--;
+    if (source->depth > 0)
+        source->depth--;
 }
 
 static void

@@ -37,8 +37,11 @@ enum markup_kind {
 
 typedef enum markup_kind markup_kind_fn(const xmlNode *element);
 
-/* Counts what a parser makes of a document; in its context's _private. */
-struct markup_bounds {
+/* A document on its way into a parser, and what that has made of it so far; in the
+ * parser's _private. */
+struct markup_source {
+    xmlParserCtxt *parser; /* borrowed */
+    struct slice rest; /* borrowed: not yet read */
     unsigned nodes, depth;
     const char *broken; /* which bound, NULL: none */
 };
@@ -49,6 +52,11 @@ void markup_init(void);
 
 /* Whether TEXT may be parsed at all. 0 or COMPARE_E_INVALID. */
 int markup_check(struct slice text, struct error *err);
+
+/* Gives the parser of ARG, a struct markup_source, the next bytes: an
+ * xmlInputReadCallback.
+ */
+int markup_read(void *arg, char *ret, int length);
 
 /* Tell of an element that begins or ends. False: the parser was stopped at a bound; what
  * it told of the element is gone by now. */

@@ -188,8 +188,8 @@ test_name_that_a_program_made_up_does_not_count_wherever_it_is(void **state)
         "<style>#%s { color: red } #%s_row0_col1 { color: red }</style><b id='%s'></b>",
         "<b id=%s></b><td id='%s_row0_col1' headers='x %s'></td>",
         "<b id='%s'></b><script>f('%s', \"%s\", `%s`, $('#%s td'))</script>",
-        "<b id='%s'></b><i onclick=\"f('%s')\" aria-labelledby='a %s' "
-        "data-root='%s'></i>",
+        "<b id='%s'></b><i onclick=\"f('%s')\" aria-labelledby='a %s'></i>",
+        "<b id='%s'></b><i data-root='%s' data-x='f(\"%s\")'></i>",
         "<b id='%s'></b><i style='clip-path: url(#%s)' class='x %s'></i>",
     };
     char a[500], b[500];
@@ -324,11 +324,31 @@ test_element_with_very_many_attributes_is_refused(void **state)
     (void)state;
     buffer_init(&html, CANONICAL_BYTES_MAX);
     assert_int_equal(buffer_append_text(&html, "<p"), 0);
-    for (int i = 0; i < 300; i++)
-        assert_int_equal(buffer_append_format(&html, " a%d=1", i), 0);
-    assert_int_equal(buffer_append_text(&html, ">"), 0);
+    for (int i = 0; i < 1000000; i++) {
+        assert_int_equal(buffer_append_format(&html, " a%d", i), 0);
+        if (i == 300)
+            assert_refused(&html);
+    }
     assert_refused(&html);
     buffer_fini(&html);
+}
+
+static void
+test_letters_of_several_bytes_are_whole_wherever_they_are(void **state)
+{
+    struct buffer html, ret;
+
+    (void)state;
+    buffer_init(&html, CANONICAL_BYTES_MAX);
+    buffer_init(&ret, CANONICAL_BYTES_MAX);
+    for (int i = 0; i < 20000; i++)
+        assert_int_equal(
+            buffer_append_text(&html, "<p>\xe2\x82\xac\xc3\xa9\xf0\x9f\x90\xa7\n"), 0);
+    assert_int_equal(html_canonical(buffer_slice(&html), &ret, NULL), 0);
+    assert_int_equal(ret.length, html.length);
+    assert_memory_equal(ret.data, html.data, html.length);
+    buffer_fini(&html);
+    buffer_fini(&ret);
 }
 
 static void
@@ -392,6 +412,7 @@ main(void)
         cmocka_unit_test(test_bytes_that_are_no_text_are_shown_as_replaced),
         cmocka_unit_test(test_document_beyond_a_bound_is_refused),
         cmocka_unit_test(test_element_with_very_many_attributes_is_refused),
+        cmocka_unit_test(test_letters_of_several_bytes_are_whole_wherever_they_are),
         cmocka_unit_test(test_text_that_does_not_fit_leaves_the_buffer_as_it_was),
         cmocka_unit_test(test_nothing_is_opened_whatever_a_document_names),
     };

@@ -159,6 +159,26 @@ assert_refused(struct slice svg)
 }
 
 static void
+test_letters_of_several_bytes_are_whole_wherever_they_are(void **state)
+{
+    struct buffer svg, ret;
+
+    (void)state;
+    buffer_init(&svg, CANONICAL_BYTES_MAX);
+    buffer_init(&ret, CANONICAL_BYTES_MAX);
+    assert_int_equal(buffer_append_text(&svg, "<svg>\n"), 0);
+    for (int i = 0; i < 20000; i++)
+        assert_int_equal(
+            buffer_append_text(&svg, "<g>\xe2\x82\xac\xc3\xa9\xf0\x9f\x90\xa7</g>"), 0);
+    assert_int_equal(buffer_append_text(&svg, "</svg>"), 0);
+    assert_int_equal(svg_canonical(buffer_slice(&svg), &ret, NULL), 0);
+    /* Two spaces and a line's end for an end tag. */
+    assert_int_equal(ret.length, svg.length - 6 - (size_t)20000);
+    buffer_fini(&svg);
+    buffer_fini(&ret);
+}
+
+static void
 test_text_that_is_no_xml_is_refused(void **state)
 {
     (void)state;
@@ -313,7 +333,7 @@ test_document_beyond_a_bound_is_refused(void **state)
     assert_many_refused("a ", 16 * 1024 * 1024);
     buffer_init(&svg, CANONICAL_BYTES_MAX);
     assert_int_equal(buffer_append_text(&svg, "<svg"), 0);
-    for (int i = 0; i < 300; i++)
+    for (int i = 0; i < 1000000; i++)
         assert_int_equal(buffer_append_format(&svg, " a%d='1'", i), 0);
     assert_int_equal(buffer_append_text(&svg, "/>"), 0);
     assert_refused(buffer_slice(&svg));
@@ -329,6 +349,7 @@ main(void)
         cmocka_unit_test(test_each_node_and_each_command_of_a_path_has_a_line),
         cmocka_unit_test(test_what_does_not_show_does_not_count),
         cmocka_unit_test(test_what_shows_counts),
+        cmocka_unit_test(test_letters_of_several_bytes_are_whole_wherever_they_are),
         cmocka_unit_test(test_text_that_is_no_xml_is_refused),
         cmocka_unit_test(test_entities_are_not_expanded),
         cmocka_unit_test(test_file_that_a_document_names_is_not_read),
