@@ -15,15 +15,10 @@
 #include "protocol/notebook_parts.h"
 
 #define OUTPUTS_DEPTH_MAX (NOTEBOOK_DEPTH_MAX - 3) /* a file puts them that deep */
-*/
 #define COUNT_BYTES 32 /* of an execution count as text, and its NUL */
 
-    /* In a cell, by their names' order. */
-    enum {
-        EDIT_COUNT,
-        EDIT_OUTPUTS,
-        EDITS
-    };
+/* In a cell, by their names' order. */
+enum { EDIT_COUNT, EDIT_OUTPUTS, EDITS };
 
 static const char *const edit_names[EDITS] = {
     [EDIT_COUNT] = "execution_count",
