@@ -6,6 +6,7 @@
 #include "kernel/notebook/directives.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,9 +213,11 @@ apply_number(struct reading *reading, const struct word *word)
 
     if (!read_number(word->value, &number))
         return refuse(reading, word, "it must be a number");
-    value = json_real(number); /* NULL when it is infinite */
-    if (value == NULL || criteria_check_member(word->name, value, &why) != 0)
-        return refuse(reading, word, value == NULL ? "it is too large" : why.text);
+    if (!isfinite(number))
+        return refuse(reading, word, "it is too large");
+    value = json_real(number);
+    if (value != NULL && criteria_check_member(word->name, value, &why) != 0)
+        return refuse(reading, word, why.text);
     if (json_object_set(comparison(reading->directives), word->name, value) < 0)
         return -ENOMEM;
     return say(reading, word->name, word->value, word);

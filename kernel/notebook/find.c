@@ -83,12 +83,12 @@ static int
 append_text(char ***items, size_t *count, size_t *capacity, char *text)
 {
     size_t wanted = *capacity == 0 ? FIRST_CAPACITY : 2 * *capacity;
-    char **grown = *items;
+    char **grown;
 
     if (text == NULL)
         return -ENOMEM;
     if (*count == *capacity) {
-        grown = realloc(grown, wanted * sizeof *grown);
+        grown = realloc(*items, wanted * sizeof *grown);
         if (grown == NULL) {
             free(text);
             return -ENOMEM;
@@ -96,7 +96,7 @@ append_text(char ***items, size_t *count, size_t *capacity, char *text)
         *items = grown;
         *capacity = wanted;
     }
-    grown[(*count)++] = text;
+    (*items)[(*count)++] = text;
     return 0;
 }
 

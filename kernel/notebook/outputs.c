@@ -245,29 +245,29 @@ find_stream(struct outputs *outputs, struct cell *cell, enum output_kind kind,
 }
 
 int
-outputs_add_text(struct outputs *outputs, size_t index, bool is_stderr, struct slice text)
+outputs_add_text(struct outputs *outputs, size_t cell, bool is_stderr, struct slice text)
 {
-    struct cell *cell = cell_of(outputs, index);
+    struct cell *of = cell_of(outputs, cell);
     struct output *output;
     size_t fits = text.length;
     int r;
 
     if (text.length == 0)
         return 0;
-    if (cell->clears)
-        clear(outputs, index);
-    r = find_stream(outputs, cell, is_stderr ? OUTPUT_STDERR : OUTPUT_STDOUT, &output);
+    if (of->clears)
+        clear(outputs, cell);
+    r = find_stream(outputs, of, is_stderr ? OUTPUT_STDERR : OUTPUT_STDOUT, &output);
     if (r < 0)
         return r;
     if (output == NULL)
-        return lose(cell, text.length);
-    if (fits > room(outputs, cell))
-        fits = text_utf8_whole(text.data, room(outputs, cell));
+        return lose(of, text.length);
+    if (fits > room(outputs, of))
+        fits = text_utf8_whole(text.data, room(outputs, of));
     r = buffer_append(&output->text, text.data, fits);
     if (r != 0)
-        return r < 0 ? r : lose(cell, text.length);
-    take_room(outputs, cell, fits);
-    return fits == text.length ? 0 : lose(cell, text.length - fits);
+        return r < 0 ? r : lose(of, text.length);
+    take_room(outputs, of, fits);
+    return fits == text.length ? 0 : lose(of, text.length - fits);
 }
 
 static int
@@ -368,7 +368,7 @@ renew(struct outputs *outputs, struct display *display, struct display *fresh)
 static int
 hold(struct display *display, size_t cell)
 {
-    struct holder *holders = display->holders;
+    struct holder *holders = display->holders, *grown;
     size_t capacity = display->holder_capacity;
 
     for (size_t i = display->holder_count; i-- > 0;) {
@@ -379,10 +379,10 @@ hold(struct display *display, size_t cell)
     }
     if (display->holder_count == capacity) {
         capacity = capacity == 0 ? 1 : 2 * capacity;
-        holders = realloc(holders, capacity * sizeof *holders);
-        if (holders == NULL)
+        grown = realloc(holders, capacity * sizeof *grown);
+        if (grown == NULL)
             return -ENOMEM;
-        display->holders = holders;
+        display->holders = holders = grown;
         display->holder_capacity = capacity;
     }
     holders[display->holder_count++] = (struct holder){ .cell = cell, .count = 1 };
@@ -597,28 +597,28 @@ add_error(struct outputs *outputs, size_t index, const struct frame *frame)
 }
 
 int
-outputs_add_frame(struct outputs *outputs, size_t index, const struct frame *frame)
+outputs_add_frame(struct outputs *outputs, size_t cell, const struct frame *frame)
 {
-    struct cell *cell = cell_of(outputs, index);
+    struct cell *of = cell_of(outputs, cell);
     bool wait = false;
 
     switch (frame->type) {
     case FRAME_CLEAR_OUTPUT:
         (void)json_member_bool(frame->content, "wait", &wait);
         if (wait)
-            cell->clears = true;
+            of->clears = true;
         else
-            clear(outputs, index);
+            clear(outputs, cell);
         return 0;
     case FRAME_UPDATE_DISPLAY_DATA:
-        return update_display(outputs, index, frame);
+        return update_display(outputs, cell, frame);
     case FRAME_DISPLAY_DATA:
     case FRAME_EXECUTE_RESULT:
     case FRAME_ERROR:
-        if (cell->clears)
-            clear(outputs, index);
-        return frame->type == FRAME_ERROR ? add_error(outputs, index, frame)
-                                          : add_display(outputs, index, frame);
+        if (of->clears)
+            clear(outputs, cell);
+        return frame->type == FRAME_ERROR ? add_error(outputs, cell, frame)
+                                          : add_display(outputs, cell, frame);
     default:
         return 0;
     }
@@ -678,35 +678,35 @@ append_output(const struct output *output, struct buffer *ret)
 }
 
 int
-outputs_append(const struct outputs *outputs, size_t index, struct buffer *ret)
+outputs_append(const struct outputs *outputs, size_t cell, struct buffer *ret)
 {
-    const struct cell *cell = cell_of(outputs, index);
+    const struct cell *of = cell_of(outputs, cell);
     int r = buffer_append_text(ret, "[");
 
-    for (size_t i = 0; r == 0 && i < cell->count; i++) {
+    for (size_t i = 0; r == 0 && i < of->count; i++) {
         if (i > 0)
             r = buffer_append_text(ret, ",");
         if (r == 0)
-            r = append_output(&cell->outputs[i], ret);
+            r = append_output(&of->outputs[i], ret);
     }
     return r != 0 ? r : buffer_append_text(ret, "]");
 }
 
 bool
-outputs_error(const struct outputs *outputs, size_t index, struct slice *ret_name,
+outputs_error(const struct outputs *outputs, size_t cell, struct slice *ret_name,
               struct slice *ret_value)
 {
-    const struct cell *cell = cell_of(outputs, index);
+    const struct cell *of = cell_of(outputs, cell);
 
-    if (cell->errors == 0)
+    if (of->errors == 0)
         return false;
-    *ret_name = buffer_slice(&cell->error_name);
-    *ret_value = buffer_slice(&cell->error_value);
+    *ret_name = buffer_slice(&of->error_name);
+    *ret_value = buffer_slice(&of->error_value);
     return true;
 }
 
 size_t
-outputs_lost(const struct outputs *outputs, size_t index)
+outputs_lost(const struct outputs *outputs, size_t cell)
 {
-    return cell_of(outputs, index)->lost;
+    return cell_of(outputs, cell)->lost;
 }
