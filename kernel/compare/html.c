@@ -150,6 +150,7 @@ html_canonical(struct slice text, struct buffer *ret, struct error *err)
     struct buffer cleaned;
     int r;
 
+    markup_init();
     r = markup_check(text, err);
     if (r != 0)
         return r;

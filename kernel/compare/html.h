@@ -9,8 +9,8 @@
 
 struct error;
 
-/* Prepares the library, once for a process and before it confines itself: what follows
- * opens no file and no socket. */
+/* Prepares the library, as the first call of the other function does; for who confines
+ * itself in between. Neither opens a file or a socket. */
 void html_init(void);
 
 /* Appends TEXT (UTF-8) parsed, with one node per line, indented, attributes ordered,

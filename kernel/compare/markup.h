@@ -46,8 +46,8 @@ struct markup_source {
     const char *broken; /* which bound, NULL: none */
 };
 
-/* Prepares the library, once for a process; it then needs no file, no socket and no
- * environment, and loads nothing that a document names. */
+/* Prepares the library, at least once for a process; it then needs no file, no socket and
+ * no environment, and loads nothing that a document names. */
 void markup_init(void);
 
 /* Whether TEXT may be parsed at all. 0 or COMPARE_E_INVALID. */

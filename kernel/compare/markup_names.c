@@ -12,6 +12,7 @@
 #define NAME_BYTES_MAX 256 /* a longer word is not looked up: data, not a name */
 #define UUID_BYTES 36
 #define HASH_BYTES 32 /* of a UUID without its dashes */
+#define HEX "0123456789abcdef"
 #define SHORT_HASH_BYTES 5 /* the least that pandas takes of one */
 
 struct markup_names {
@@ -127,39 +128,47 @@ is_uuid(const char *text)
     return true;
 }
 
-/* A class such as T_ab12f: one of its parts is of both, digits and letters up to f. */
-static bool
-has_short_hash(const char *name)
-{
-    size_t length, digits;
+/* A part of a name. */
+struct span {
+    size_t start, length; /* 0: there is none */
+};
 
-    for (;; name += length + 1) {
-        length = strcspn(name, "-_");
+/* In a class such as T_ab12f: a part that is of both, digits and letters up to f. */
+static struct span
+find_short_hash(const char *name)
+{
+    size_t length, digits, start = 0;
+
+    for (;; start += length + 1) {
+        length = strcspn(name + start, "-_");
         digits = 0;
         for (size_t i = 0; i < length; i++)
-            digits += name[i] >= '0' && name[i] <= '9';
+            digits += name[start + i] >= '0' && name[start + i] <= '9';
         if (length >= SHORT_HASH_BYTES && digits > 0 && digits < length &&
-            strspn(name, "0123456789abcdef") == length)
-            return true;
-        if (name[length] == '\0')
-            return false;
+            strspn(name + start, HEX) == length)
+            return (struct span){ start, length };
+        if (name[start + length] == '\0')
+            return (struct span){ 0 };
     }
 }
 
-static bool
-is_generated(const char *name, size_t length)
+/* Behind a dash is the hash of something, as in the names of data that altair gives. */
+static struct span
+find_generated(const char *name, size_t length)
 {
-    const char *tail;
+    size_t tail;
 
     for (size_t i = 0; i + UUID_BYTES <= length; i++) {
         if (is_uuid(name + i))
-            return true;
+            return (struct span){ i, UUID_BYTES };
     }
     if (length < HASH_BYTES)
-        return false;
-    tail = name + length - HASH_BYTES;
-    return (tail == name || tail[-1] == '_') &&
-           strspn(tail, "0123456789abcdef") == HASH_BYTES;
+        return (struct span){ 0 };
+    tail = length - HASH_BYTES;
+    if (strspn(name + tail, HEX) != HASH_BYTES ||
+        (tail > 0 && (name[tail - 1] == '-' || is_hex(name[tail - 1]))))
+        return (struct span){ 0 };
+    return (struct span){ tail, HASH_BYTES };
 }
 
 struct word {
@@ -169,33 +178,49 @@ struct word {
 };
 
 static int
+append_generated(struct markup_names *names, struct buffer *ret, char *name,
+                 struct span span)
+{
+    size_t end = span.start + span.length, found;
+    char c = name[end];
+    int r;
+
+    name[end] = '\0';
+    r = number(names->generated, name + span.start, &found);
+    name[end] = c;
+    if (r == 0)
+        r = buffer_append(ret, name, span.start);
+    if (r == 0)
+        r = buffer_append_format(ret, "generated%zu", found);
+    return r != 0 ? r : buffer_append_text(ret, name + end);
+}
+
+static int
 append_word(struct markup_names *names, struct buffer *ret, struct word word)
 {
     char name[NAME_BYTES_MAX + 1];
     size_t found = 0, used = word.length;
+    struct span span;
     int r;
 
     if (word.length > NAME_BYTES_MAX)
         return buffer_append(ret, word.data, word.length);
     memcpy(name, word.data, word.length);
     name[word.length] = '\0';
-    if (word.id) {
+    if (word.id)
         found = number_of(names->ids, name);
-        if (found == 0)
-            found = find_prefix(names, name, word.length, &used);
-        if (found != 0)
-            r = buffer_append_format(ret, "id%zu", found);
+    if (word.id && found == 0)
+        found = find_prefix(names, name, word.length, &used);
+    if (found != 0) {
+        r = buffer_append_format(ret, "id%zu", found);
+        return r != 0 ? r : buffer_append_text(ret, name + used);
     }
-    if (found == 0) {
-        if (!is_generated(name, word.length) && !(word.class && has_short_hash(name)))
-            return buffer_append(ret, name, word.length);
-        r = number(names->generated, name, &found);
-        if (r == 0)
-            r = buffer_append_format(ret, "generated%zu", found);
-    }
-    if (r != 0)
-        return r;
-    return buffer_append(ret, name + used, word.length - used);
+    span = find_generated(name, word.length);
+    if (span.length == 0 && word.class)
+        span = find_short_hash(name);
+    if (span.length == 0)
+        return buffer_append(ret, name, word.length);
+    return append_generated(names, ret, name, span);
 }
 
 static bool

@@ -3,8 +3,8 @@
  * markup_names - the names that programs make up, numbered
  *
  * An id becomes id1, id2, ... in the order of the document, wherever it is referred to;
- * one that continues another (x_row0 after x) keeps what it adds. Other names that no
- * person wrote (with a UUID or a long hash in them) become generated1, ...
+ * one that continues another (x_row0 after x) keeps what it adds. In other names a UUID
+ * or a long hash becomes generated1, ...
  */
 #ifndef KERNEL_COMPARE_MARKUP_NAMES_H
 #define KERNEL_COMPARE_MARKUP_NAMES_H

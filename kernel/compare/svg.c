@@ -127,6 +127,7 @@ svg_canonical(struct slice text, struct buffer *ret, struct error *err)
     struct markup_source source = { .rest = text };
     int r;
 
+    markup_init();
     r = markup_check(text, err);
     if (r != 0)
         return r;

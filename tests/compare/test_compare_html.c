@@ -70,7 +70,8 @@ assert_canonical(const char *html, const char *expected)
 }
 
 static const char *const samples[] = {
-    "altair", "bokeh", "folium", "frame", "plotly", "styler", "xarray",
+    "altair", "animation", "bokeh",  "folium", "frame",
+    "plotly", "styler",    "widget", "xarray",
 };
 
 static void
@@ -247,6 +248,21 @@ test_class_with_a_hash_in_it_does_not_count(void **state)
 }
 
 static void
+test_name_keeps_what_was_not_made_up(void **state)
+{
+    (void)state;
+    assert_canonical(
+        "<b class='T_ab12f_row0 x'></b><b id='a'></b><b class='a-1 T_ab12f'></b>"
+        "<script>f('IPY_MODEL_0b2c1e4e7d554f0e9a7f0f7d2f1f9a01',"
+        "'0b2c1e4e7d554f0e9a7f0f7d2f1f9a01')</script>",
+        "<b class=\"T_generated1_row0 x\">\n"
+        "<b id=\"id1\">\n"
+        "<b class=\"id1-1 T_generated1\">\n"
+        "<script>\n"
+        "  f('IPY_MODEL_generated2','generated2')\n");
+}
+
+static void
 test_uuid_does_not_count_in_scripts_and_counts_in_text(void **state)
 {
     const char *a = "<script>f('0b2c1e4e-7d55-4f0e-9a7f-0f7d2f1f9a01')</script>";
@@ -408,6 +424,7 @@ main(void)
         cmocka_unit_test(test_reference_to_another_element_is_a_difference),
         cmocka_unit_test(test_word_that_is_not_a_name_in_its_place_stays),
         cmocka_unit_test(test_class_with_a_hash_in_it_does_not_count),
+        cmocka_unit_test(test_name_keeps_what_was_not_made_up),
         cmocka_unit_test(test_uuid_does_not_count_in_scripts_and_counts_in_text),
         cmocka_unit_test(test_bytes_that_are_no_text_are_shown_as_replaced),
         cmocka_unit_test(test_document_beyond_a_bound_is_refused),
