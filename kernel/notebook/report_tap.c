@@ -146,7 +146,11 @@ append_details(struct tap *tap, struct buffer *ret, const char *indent,
         if (prefix == NULL)
             return -ENOMEM;
         strcpy(stpcpy(prefix, indent), YAML);
-        r = buffer_append_format(ret, "%sdetails: |2\n", indent);
+        bool is_indented = tap->plain.data[0] == ' ' || tap->plain.data[0] == '\n';
+
+        /* Where it can be guessed the indentation is left out: not all readers know it.
+         */
+        r = buffer_append_format(ret, "%sdetails: |%s\n", indent, is_indented ? "2" : "");
         if (r == 0)
             r = parts_append_lines(ret, prefix, buffer_slice(&tap->plain),
                                    tap->plain.length);

@@ -37,7 +37,7 @@ test_notebooks_are_test_points_with_subtests_of_cells(void **state)
                           "      kind: \"differs\"\n"
                           "      file: \"a.ipynb\"\n"
                           "      line: 12\n"
-                          "      details: |2\n"
+                          "      details: |\n"
                           "        It differs.\n"
                           "        stdout: a line\n"
                           "        - ...\n"
