@@ -7,6 +7,7 @@ import base64
 import itertools
 import json
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,10 @@ slider = result(
 )
 damaged = {"image/png": base64.b64encode(b"\x89PNG\r\n\x1a\nno more").decode()}
 # The beginning of a picture that would take 30 GB.
+head = b"IHDR" + struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)
 enormous = {
     "image/png": base64.b64encode(
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 100000, 100000) + bytes(9)
+        b"\x89PNG\r\n\x1a\n\0\0\0\r" + head + struct.pack(">I", zlib.crc32(head))
     ).decode()
 }
 entities = "".join(
