@@ -34,6 +34,10 @@ void html_put_coloured(struct ink *ink, struct slice text, size_t max);
 void html_put_image(struct ink *ink, const char *mime, struct slice bytes,
                     const char *role);
 
+/* CANONICAL, a document with one node a line and its depth as indentation, with the end
+ * tags that it is without: markup, not text. */
+void html_put_ends(struct ink *ink, struct slice canonical);
+
 /* One difference of a cell. */
 void html_put_difference(struct ink *ink, const json_t *difference);
 

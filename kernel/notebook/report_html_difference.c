@@ -272,18 +272,39 @@ put_picture(struct ink *ink, const json_t *image)
     ink_text(ink, "</div>\n");
 }
 
+/* A side of a difference as a document that a browser can show. 0 or -ENOMEM; RET is
+ * empty where there is none, or too much of it. */
+static int
+make_document(struct ink *ret, const json_t *difference, size_t side)
+{
+    struct slice text = parts_string(difference, roles[side]);
+    const char *policy = report_read_text(difference, "policy");
+
+    ink_clear(ret);
+    if (strcmp(policy, "html") == 0 || strcmp(policy, "svg") == 0)
+        html_put_ends(ret, text);
+    else
+        ink_slice(ret, text);
+    if (ret->failure > 0)
+        ink_clear(ret);
+    return ret->failure;
+}
+
 /* Drawings as pictures: a script in one has no effect there. */
 static void
 put_drawings(struct ink *ink, const json_t *difference)
 {
+    CLEANUP(ink_fini) struct ink document;
+
+    ink_init(&document, SHOWN_BYTES_MAX);
     ink_text(ink, "<div class=\"pictures\">\n");
     for (size_t side = 0; side < SIDES_COUNT; side++) {
-        struct slice text = parts_string(difference, roles[side]);
-
-        if (text.length == 0 || text.length > SHOWN_BYTES_MAX)
+        if (make_document(&document, difference, side) != 0)
+            ink->failure = -ENOMEM;
+        if (document.buffer.length == 0)
             continue;
         ink_format(ink, "<figure><figcaption>%s</figcaption>", roles[side]);
-        html_put_image(ink, "image/svg+xml", text, roles[side]);
+        html_put_image(ink, "image/svg+xml", buffer_slice(&document.buffer), roles[side]);
         ink_text(ink, "</figure>\n");
     }
     ink_text(ink, "</div>\n");
@@ -298,19 +319,22 @@ static const char frame_style[] =
 static void
 put_frames(struct ink *ink, const json_t *difference)
 {
-    ink_text(ink, "<details class=\"more\"><summary>As a browser shows them</summary>\n"
-                  "<div class=\"pictures\">\n");
-    for (size_t side = 0; side < SIDES_COUNT; side++) {
-        struct slice text = parts_string(difference, roles[side]);
+    CLEANUP(ink_fini) struct ink document;
 
-        if (text.length == 0 || text.length > SHOWN_BYTES_MAX)
+    ink_init(&document, SHOWN_BYTES_MAX);
+    ink_text(ink, "<details class=\"more\"><summary>As a browser shows them</summary>\n"
+                  "<div class=\"frames\">\n");
+    for (size_t side = 0; side < SIDES_COUNT; side++) {
+        if (make_document(&document, difference, side) != 0)
+            ink->failure = -ENOMEM;
+        if (document.buffer.length == 0)
             continue;
         ink_format(ink,
                    "<figure><figcaption>%s</figcaption><iframe sandbox=\"\" "
                    "loading=\"lazy\" title=\"%s\" srcdoc=\"",
                    roles[side], roles[side]);
         html_put_attribute(ink, slice_text(frame_style));
-        html_put_attribute(ink, text);
+        html_put_attribute(ink, buffer_slice(&document.buffer));
         ink_text(ink, "\"></iframe></figure>\n");
     }
     ink_text(ink, "</div></details>\n");

@@ -8,7 +8,7 @@
 #define SOURCE_LINES_MAX 12 /* that are shown of a cell */
 #define TRACEBACK_LINES_MAX 40
 #define TRACEBACK_BYTES_MAX ((size_t)1024 * 1024) /* that are looked at */
-#define STDERR_LINES_MAX 20
+#define STDERR_LINES_MAX 30
 #define DIFFERENCES_MAX 20 /* that are shown of a cell */
 #define INDENT 4
 

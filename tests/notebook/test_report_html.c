@@ -337,6 +337,24 @@ test_html_is_shown_in_frames_without_rights(void **state)
 }
 
 static void
+test_what_is_canonical_gets_its_end_tags_back(void **state)
+{
+    struct fixture f;
+    const char *html;
+
+    (void)state;
+    begin(&f);
+    html = show_difference(
+        &f, "{\"type\": \"text/html\", \"policy\": \"html\", \"actual\":"
+            "\"<div>\\n  <p class=\\\"a\\\">one\\n  <br>\\n  text\\n  <b>\\n"
+            "    deep\\nend\\n\\n< 3\"}");
+    assert_has(html, "&lt;div&gt;\n  &lt;p class=&quot;a&quot;&gt;one\n&lt;/p&gt;  "
+                     "&lt;br&gt;\n  text\n  &lt;b&gt;\n    deep\n&lt;/b&gt;&lt;/div&gt;"
+                     "end\n\n&lt; 3\n\"></iframe>");
+    end(&f);
+}
+
+static void
 test_a_drawing_is_an_image_alone(void **state)
 {
     struct fixture f;
@@ -523,6 +541,7 @@ main(void)
         cmocka_unit_test(test_colours_of_a_traceback_become_spans),
         cmocka_unit_test(test_pictures_are_within_the_page),
         cmocka_unit_test(test_html_is_shown_in_frames_without_rights),
+        cmocka_unit_test(test_what_is_canonical_gets_its_end_tags_back),
         cmocka_unit_test(test_a_drawing_is_an_image_alone),
         cmocka_unit_test(test_a_failed_cell_is_found_from_its_square_and_from_the_index),
         cmocka_unit_test(test_events_of_any_shape_make_a_page),
