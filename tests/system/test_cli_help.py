@@ -123,6 +123,16 @@ def test_examples_of_context_do_what_they_say(cellwall: Run, typed: Typist) -> N
     typed("cellwall context list --json | jq -r .[].id | xargs cellwall context delete")
 
 
+def test_examples_of_diff_do_what_they_say(cellwall: Run, typed: Typist) -> None:
+    book = '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}'
+    for name in "before", "after", "results-3.11/a", "results-3.12/a":
+        (typed.folder / name).parent.mkdir(exist_ok=True)
+        (typed.folder / f"{name}.ipynb").write_text(book)
+    for line in examples(cellwall("diff", "--help").stdout):
+        assert "1 notebook passed" in typed(line)
+    assert (typed.folder / "diff.html").exists()
+
+
 def test_examples_of_doctor_do_what_they_say(cellwall: Run, typed: Typist) -> None:
     first, second = examples(cellwall("doctor", "--help").stdout)
     assert typed(first).startswith("tier: ")

@@ -388,12 +388,13 @@ def test_quiet_prints_nothing_and_verbose_prints_all(tmp_path: Path) -> None:
     assert "cell 1" in run(tmp_path, "-v", "a.ipynb", "a.ipynb").stdout
 
 
-def test_reports_for_machines_can_be_written(tmp_path: Path) -> None:
+def test_every_kind_of_report_can_be_written(tmp_path: Path) -> None:
     write(tmp_path / "a.ipynb", code("1", result("1")), code("gone"))
     write(tmp_path / "b.ipynb", code("1", result("2")))
-    words = [f"--report={kind}=r.{kind}" for kind in ("junit", "tap", "github")]
+    words = [f"--report={kind}=r.{kind}" for kind in ("html", "junit", "tap", "github")]
     assert two(tmp_path, *words).status == 1
     (suite,) = ElementTree.parse(tmp_path / "r.junit").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
     assert "not ok" in (tmp_path / "r.tap").read_text()
     assert "::error file=b.ipynb,line=" in (tmp_path / "r.github").read_text()
+    assert "<html" in (tmp_path / "r.html").read_text()
