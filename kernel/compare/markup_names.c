@@ -152,9 +152,11 @@ find_short_hash(const char *name)
     }
 }
 
-/* Behind a dash is the hash of something, as in the names of data that altair gives. */
+/* Behind a dash may be the hash of something. That of data which the script itself holds
+ * (altair's) would tell of differences that are tolerated there; elsewhere it is all that
+ * tells of them. */
 static struct span
-find_generated(const char *name, size_t length)
+find_generated(const char *name, size_t length, bool dashed)
 {
     size_t tail;
 
@@ -166,7 +168,7 @@ find_generated(const char *name, size_t length)
         return (struct span){ 0 };
     tail = length - HASH_BYTES;
     if (strspn(name + tail, HEX) != HASH_BYTES ||
-        (tail > 0 && (name[tail - 1] == '-' || is_hex(name[tail - 1]))))
+        (tail > 0 && ((!dashed && name[tail - 1] == '-') || is_hex(name[tail - 1]))))
         return (struct span){ 0 };
     return (struct span){ tail, HASH_BYTES };
 }
@@ -174,7 +176,7 @@ find_generated(const char *name, size_t length)
 struct word {
     const char *data; /* borrowed */
     size_t length;
-    bool id, class; /* what it may be by its place */
+    bool id, class, data; /* what it may be by its place */
 };
 
 static int
@@ -215,7 +217,7 @@ append_word(struct markup_names *names, struct buffer *ret, struct word word)
         r = buffer_append_format(ret, "id%zu", found);
         return r != 0 ? r : buffer_append_text(ret, name + used);
     }
-    span = find_generated(name, word.length);
+    span = find_generated(name, word.length, word.data);
     if (span.length == 0 && word.class)
         span = find_short_hash(name);
     if (span.length == 0)
@@ -246,6 +248,7 @@ judge(struct word *word, struct slice text, size_t i, enum markup_place place)
         break;
     case MARKUP_IN_DATA:
     case MARKUP_IN_SCRIPT:
+        word->data = true;
         word->id = (before != '\0' && strchr("#\"'`", before) != NULL) ||
                    (place == MARKUP_IN_DATA && i == 0);
         break;

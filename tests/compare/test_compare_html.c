@@ -263,6 +263,16 @@ test_name_keeps_what_was_not_made_up(void **state)
 }
 
 static void
+test_hash_of_data_does_not_count_in_scripts_and_counts_in_addresses(void **state)
+{
+    (void)state;
+    assert_true(are_equal("<script>f('data-f75aa626f6306a46a295212da1eb76d3')</script>",
+                          "<script>f('data-233467bbb677325f175f68bdbcbc9a11')</script>"));
+    assert_false(are_equal("<img src='data-f75aa626f6306a46a295212da1eb76d3.png'>",
+                           "<img src='data-233467bbb677325f175f68bdbcbc9a11.png'>"));
+}
+
+static void
 test_uuid_does_not_count_in_scripts_and_counts_in_text(void **state)
 {
     const char *a = "<script>f('0b2c1e4e-7d55-4f0e-9a7f-0f7d2f1f9a01')</script>";
@@ -425,6 +435,8 @@ main(void)
         cmocka_unit_test(test_word_that_is_not_a_name_in_its_place_stays),
         cmocka_unit_test(test_class_with_a_hash_in_it_does_not_count),
         cmocka_unit_test(test_name_keeps_what_was_not_made_up),
+        cmocka_unit_test(
+            test_hash_of_data_does_not_count_in_scripts_and_counts_in_addresses),
         cmocka_unit_test(test_uuid_does_not_count_in_scripts_and_counts_in_text),
         cmocka_unit_test(test_bytes_that_are_no_text_are_shown_as_replaced),
         cmocka_unit_test(test_document_beyond_a_bound_is_refused),
