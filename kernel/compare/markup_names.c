@@ -176,7 +176,7 @@ find_generated(const char *name, size_t length, bool dashed)
 struct word {
     const char *data; /* borrowed */
     size_t length;
-    bool id, class, data; /* what it may be by its place */
+    bool id, class, dashed; /* what it may be by its place */
 };
 
 static int
@@ -217,7 +217,7 @@ append_word(struct markup_names *names, struct buffer *ret, struct word word)
         r = buffer_append_format(ret, "id%zu", found);
         return r != 0 ? r : buffer_append_text(ret, name + used);
     }
-    span = find_generated(name, word.length, word.data);
+    span = find_generated(name, word.length, word.dashed);
     if (span.length == 0 && word.class)
         span = find_short_hash(name);
     if (span.length == 0)
@@ -248,7 +248,7 @@ judge(struct word *word, struct slice text, size_t i, enum markup_place place)
         break;
     case MARKUP_IN_DATA:
     case MARKUP_IN_SCRIPT:
-        word->data = true;
+        word->dashed = true;
         word->id = (before != '\0' && strchr("#\"'`", before) != NULL) ||
                    (place == MARKUP_IN_DATA && i == 0);
         break;
