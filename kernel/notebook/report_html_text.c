@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -39,9 +40,7 @@ static const char *const controls[0x20] = {
 static void
 put_character(struct ink *ink, uint32_t character, struct slice bytes)
 {
-    if (character == '\n' || character == '\t')
-        ink_slice(ink, bytes);
-    else if (character < 0x20)
+    if (character < 0x20 && character != '\n' && character != '\t')
         ink_format(ink, "<span class=\"u\">%s</span>", controls[character]);
     else if ((character >= 0x7f && character < 0xa0) || report_is_hidden(character))
         ink_format(ink, "<span class=\"u\">U+%04X</span>", (unsigned)character);
@@ -167,37 +166,43 @@ set_extended(struct ansi *ansi, const unsigned *values, size_t count)
     return count;
 }
 
+/* What a parameter turns on or off. Backgrounds are all one: their colours are made for
+ * other pages. */
+static const struct turn {
+    unsigned first, last;
+    size_t flag; /* of struct ansi */
+    bool on;
+} turns[] = {
+    { 1, 1, offsetof(struct ansi, bold), true },
+    { 2, 2, offsetof(struct ansi, dim), true },
+    { 3, 3, offsetof(struct ansi, italic), true },
+    { 4, 4, offsetof(struct ansi, under), true },
+    { 7, 7, offsetof(struct ansi, back), true },
+    { 22, 22, offsetof(struct ansi, bold), false },
+    { 22, 22, offsetof(struct ansi, dim), false },
+    { 23, 23, offsetof(struct ansi, italic), false },
+    { 24, 24, offsetof(struct ansi, under), false },
+    { 27, 27, offsetof(struct ansi, back), false },
+    { 40, 47, offsetof(struct ansi, back), true },
+    { 49, 49, offsetof(struct ansi, back), false },
+    { 100, 107, offsetof(struct ansi, back), true },
+};
+
 static void
 set_one(struct ansi *ansi, unsigned value)
 {
     if (value == 0)
         *ansi = plain;
-    else if (value == 1)
-        ansi->bold = true;
-    else if (value == 2)
-        ansi->dim = true;
-    else if (value == 3)
-        ansi->italic = true;
-    else if (value == 4)
-        ansi->under = true;
-    else if (value == 7)
-        ansi->back = true;
-    else if (value == 22)
-        ansi->bold = ansi->dim = false;
-    else if (value == 23)
-        ansi->italic = false;
-    else if (value == 24)
-        ansi->under = false;
-    else if (value == 27 || value == 49)
-        ansi->back = false;
     else if (value >= 30 && value <= 37)
         ansi->colour = (int)value - 30;
     else if (value == 39)
         ansi->colour = NONE;
-    else if ((value >= 40 && value <= 47) || (value >= 100 && value <= 107))
-        ansi->back = true;
     else if (value >= 90 && value <= 97)
         ansi->colour = (int)value - 90 + 8;
+    for (size_t i = 0; i < N_ELEMENTS(turns); i++) {
+        if (value >= turns[i].first && value <= turns[i].last)
+            *(bool *)((char *)ansi + turns[i].flag) = turns[i].on;
+    }
 }
 
 /* SEQUENCE is what stands between ESC [ and m. */

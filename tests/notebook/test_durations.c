@@ -122,8 +122,8 @@ test_a_damaged_file_is_as_good_as_none(void **state)
         "{\"version\": 2, \"notebooks\": [[\"/a\", 1]]}",
         "{\"version\": 1}",
         "{\"version\": 1, \"notebooks\": {\"/a\": 1}}",
-        "{\"version\": 1, \"notebooks\": [[\"/a\"], [1, 1], [\"/a\", \"1\"], 3, null,"
-        "[\"/a\", -1], [\"/a\", 1e300], [\"/a\", null], [[\"/a\"], 1]]}",
+        ("{\"version\": 1, \"notebooks\": [[\"/a\"], [1, 1], [\"/a\", \"1\"], 3, null,"
+         "[\"/a\", -1], [\"/a\", 1e300], [\"/a\", null], [[\"/a\"], 1]]}"),
     };
     struct fixture *f = *state;
 

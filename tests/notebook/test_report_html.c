@@ -407,9 +407,10 @@ test_events_of_any_shape_make_a_page(void **state)
         "[]",
         "{}",
         "[null, 1, \"x\"]",
-        "[{\"type\": \"text/html\", \"lines\": [[\"-\", 1], 2, [\"+\"], [\"?\", \"x\"]],"
-        "\"numbers\": [1, {}], \"image\": {\"rms\": \"x\", \"expected_size\": [1]},"
-        "\"rules\": [null], \"expected\": 3}, 3, null, {\"numbers\": {}, \"image\": []}]",
+        ("[{\"type\": \"text/html\", \"lines\": [[\"-\", 1], 2, [\"+\"], [\"?\", \"x\"]],"
+         "\"numbers\": [1, {}], \"image\": {\"rms\": \"x\", \"expected_size\": [1]},"
+         "\"rules\": [null], \"expected\": 3}, 3, null, {\"numbers\": {}, \"image\": "
+         "[]}]"),
         "{\"a\": {\"b\": []}, \"passed\": -4, \"failed\": \"x\", \"text\": 7}",
     };
     struct fixture f;

@@ -287,7 +287,7 @@ test_no_text_of_a_notebook_commands_the_terminal(void **state)
     assert_has_not(text, "\r");
     assert_has_not(text, "\b");
     assert_has_not(text, "\a");
-    assert_has_not(text, "\xe2\x80\xae");
+    assert_has_not(text, (const char[]){ '\xe2', '\x80', '\xae', '\0' });
     assert_has(text, ESC "[31mred" ESC "[0mover");
     assert_has(text, "a\xe2\x90\x8d"
                      "b<U+202E>");
@@ -417,8 +417,9 @@ test_events_of_any_shape_are_taken(void **state)
         "{}",
         "[null, 1, \"x\"]",
         "[[], {}, [1, 2], [\"-\"], [\"+\", null], [\"?\", \"x\"]]",
-        "[{\"lines\": [[\"-\", 1], 2], \"numbers\": [1, {}], \"image\": {\"rms\": \"x\"},"
-        "\"rules\": [null]}, 3, null]",
+        ("[{\"lines\": [[\"-\", 1], 2], \"numbers\": [1, {}], \"image\": {\"rms\": "
+         "\"x\"},"
+         "\"rules\": [null]}, 3, null]"),
         "{\"a\": {\"b\": []}, \"passed\": -4, \"failed\": \"x\"}",
     };
     struct fixture f;
