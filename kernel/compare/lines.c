@@ -52,7 +52,8 @@ hash_of(struct slice text)
 static int
 split(struct side *ret, struct slice text)
 {
-    const uint8_t *at = text.data, *end = at + text.length, *newline;
+    const struct slice known = text.length > 0 ? text : slice_text("");
+    const uint8_t *at = known.data, *end = at + known.length, *newline;
     size_t count = text.length > 0;
 
     for (size_t i = 0; i < text.length; i++)

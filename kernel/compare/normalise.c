@@ -18,9 +18,7 @@
 #define MARK NORMALISE_MARK
 #define DURATION "(?<![\\d.,])[\\d.,]+ ?(?:[num\xc2\xb5\xce\xbc]?s|us|min|h|d)\\b"
 #define DURATIONS DURATION "(?: " DURATION ")*"
-#define FOLDER                                                                           \
-    "((?:/private)?/(?:var/)?tmp/|/var/folders/\\w+/\\w+/T/|"                            \
-    "(?i:\\b[A-Z]:\\\\Users\\\\[^\\\\\\n]+\\\\AppData\\\\Local\\\\Temp\\\\))"
+#define FOLDER "((?:/private)?/(?:var/)?tmp/|/var/folders/\\w+/\\w+/T/)"
 
 static const char *const names[N_NORMALISERS] = {
     [NORMALISE_ANSI] = "ansi",           [NORMALISE_CARRIAGE] = "carriage",
@@ -33,44 +31,47 @@ static const char *const names[N_NORMALISERS] = {
 static const struct row {
     enum normaliser of;
     const char *reason;
+    const char *has; /* a text without it has nothing that the pattern finds */
     const char *pattern, *replace;
 } rows[] = {
-    { NORMALISE_ANSI, "control sequences, operating system commands and the rest",
+    { NORMALISE_ANSI, "control sequences, operating system commands and the rest", "\x1b",
       "\\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\\x07\\x1b]*(?:\\x07|\\x1b\\\\)|[ -/]*[0-Z^-~])",
       "" },
-    { NORMALISE_ADDRESSES, "of objects: short numbers are constants",
-      "\\b0[xX][0-9a-fA-F]{6,16}\\b", "0x" MARK },
+    { NORMALISE_ADDRESSES, "of objects: short numbers are constants", "0x",
+      "\\b0x[0-9a-fA-F]{6,16}\\b", "0x" MARK },
     { NORMALISE_FIGURES, "the size in pixels depends on the machine's fonts",
-      "<Figure size [\\d.]+x[\\d.]+ with", "<Figure size " MARK " with" },
-    { NORMALISE_CELLS, "counts of executions", "\\b((?:Cell )?In|Input In) ?\\[\\d+\\]",
-      "\\1[" MARK "]" },
-    { NORMALISE_CELLS, "IPython's names of cells",
+      "<Figure size", "<Figure size [\\d.]+x[\\d.]+ with", "<Figure size " MARK " with" },
+    { NORMALISE_CELLS, "counts of executions", "In",
+      "\\b((?:Cell )?In|Input In) ?\\[\\d+\\]", "\\1[" MARK "]" },
+    { NORMALISE_CELLS, "IPython's names of cells", "<ipython-input-",
       "<(ipython-input)-\\d+-[0-9a-f]+(?:-\\d+)?>", "<\\1-" MARK ">" },
-    { NORMALISE_CELLS, "ipykernel's files of cells", "/ipykernel_\\d+/\\d+\\.py",
-      "/ipykernel_" MARK ".py" },
-    { NORMALISE_TIMINGS, "%time", "(?m)^(CPU times:) (?:user|total) .*$", "\\1 " MARK },
-    { NORMALISE_TIMINGS, "%time", "(?m)^(Wall time:) " DURATIONS, "\\1 " MARK },
-    { NORMALISE_TIMINGS, "%timeit",
+    { NORMALISE_CELLS, "ipykernel's files of cells", "/ipykernel_",
+      "/ipykernel_\\d+/\\d+\\.py", "/ipykernel_" MARK ".py" },
+    { NORMALISE_TIMINGS, "%time", "CPU times:", "(?m)^(CPU times:) (?:user|total) .*$",
+      "\\1 " MARK },
+    { NORMALISE_TIMINGS, "%time", "Wall time:", "(?m)^(Wall time:) " DURATIONS,
+      "\\1 " MARK },
+    { NORMALISE_TIMINGS, "%timeit", " per loop",
       DURATION " \xc2\xb1 " DURATION " per loop \\(mean \xc2\xb1 std\\. dev\\. of .*\\)",
       MARK " per loop" },
-    { NORMALISE_TIMINGS, "%timeit of old",
+    { NORMALISE_TIMINGS, "%timeit of old", "best of",
       "(?<!\\d)\\d+ loops?, best of \\d+: " DURATION " per loop", MARK " per loop" },
-    { NORMALISE_TIMINGS, "progress bars of tqdm",
+    { NORMALISE_TIMINGS, "progress bars of tqdm", "<",
       "\\[(?:\\d+:)?\\d+:\\d\\d<(?:\\?|(?:\\d+:)?\\d+:\\d\\d)(?:, [^\\]\\n]*)?\\]",
       "[" MARK "]" },
-    { NORMALISE_TIMINGS, "progress bars of Keras",
+    { NORMALISE_TIMINGS, "progress bars of Keras", "/",
       "(?<![\\d:])(?:\\d+:)*\\d+(?:s|:\\d\\d) "
       "[\\d.]+(?:[num\xc2\xb5]?s|us)/(step|epoch|sample)",
       MARK "/\\1" },
-    { NORMALISE_TEMPORARY, "of Python, R, mktemp and Java; of Node: six at the end",
+    { NORMALISE_TEMPORARY, "of Python, R, mktemp and Java; of Node: six at the end", "/",
       FOLDER "(?:tmp[a-z0-9_]{8}|Rtmp\\w{6}|tmp\\.\\w{6,}|[a-zA-Z_.-]*\\d{10,}|"
              "[\\w.]+-(?=\\w*[A-Z0-9])\\w{6})(?![\\w-])",
       "\\1" MARK },
-    { NORMALISE_TEMPORARY, "R's files within", "\\b(file)[0-9a-f]{8,16}(?=\\.\\w|\\b)",
-      "\\1" MARK },
-    { NORMALISE_WIDGETS, "models of ipywidgets", "\\bIPY_MODEL_[0-9a-f]{32}\\b",
-      "IPY_MODEL_" MARK },
-    { NORMALISE_WIDGETS, "models of ipywidgets, where they are named",
+    { NORMALISE_TEMPORARY, "R's files within", "file",
+      "\\b(file)[0-9a-f]{8,16}(?=\\.\\w|\\b)", "\\1" MARK },
+    { NORMALISE_WIDGETS, "models of ipywidgets", "IPY_MODEL_",
+      "\\bIPY_MODEL_[0-9a-f]{32}\\b", "IPY_MODEL_" MARK },
+    { NORMALISE_WIDGETS, "models of ipywidgets, where they are named", "model",
       "(\\bmodel_?[iI]d\\b[\"']?\\s*[:=]\\s*[\"']?)[0-9a-f]{32}\\b", "\\1" MARK },
 };
 
@@ -144,7 +145,8 @@ apply_rows(struct normalisers *normalisers, enum normaliser one, struct slice te
     buffer_init(&rooms[0], ret->limit);
     buffer_init(&rooms[1], ret->limit);
     for (size_t i = 0; r == 0 && i < N_ELEMENTS(rows); i++) {
-        if (rows[i].of != one)
+        if (rows[i].of != one || now.length == 0 ||
+            memmem(now.data, now.length, rows[i].has, strlen(rows[i].has)) == NULL)
             continue;
         buffer_clear(&rooms[turn], rooms[turn].capacity);
         r = apply_row(normalisers, i, now, &rooms[turn], err);

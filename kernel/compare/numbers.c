@@ -51,6 +51,8 @@ word_number(const uint8_t *at, const uint8_t *end)
 {
     static const char *const words[] = { "infinity", "inf", "nan" };
 
+    if (at == end || strchr("iInN", *at) == NULL || *at == '\0')
+        return 0;
     for (size_t i = 0; i < N_ELEMENTS(words); i++) {
         size_t length = strlen(words[i]);
 
@@ -125,6 +127,14 @@ read_number(struct scanner *scanner, struct token *ret)
     return true;
 }
 
+/* What may begin a number or spaces: between such bytes text is one token. */
+static bool
+is_special(uint8_t byte)
+{
+    return byte == ' ' || byte == '+' || byte == '-' || byte == '.' || isdigit(byte) ||
+           (byte | 0x20) == 'i' || (byte | 0x20) == 'n';
+}
+
 static void
 next_token(struct scanner *scanner, struct token *ret)
 {
@@ -142,10 +152,10 @@ next_token(struct scanner *scanner, struct token *ret)
         return;
     } else {
         /* the digits of what is no number are none either */
-        if (isdigit(*at))
-            while (at + length < scanner->end &&
-                   (isdigit(at[length]) || at[length] == '.'))
-                length++;
+        while (at + length < scanner->end &&
+               (isdigit(*at) ? isdigit(at[length]) || at[length] == '.'
+                             : !is_special(*at) && !is_special(at[length])))
+            length++;
         ret->kind = KIND_BYTE;
     }
     ret->text = (struct slice){ at, length };
@@ -156,6 +166,8 @@ next_token(struct scanner *scanner, struct token *ret)
 static struct scanner
 scan(struct slice text)
 {
+    if (text.length == 0)
+        text = slice_text("");
     return (struct scanner){ .at = text.data,
                              .begin = text.data,
                              .end =
@@ -236,14 +248,33 @@ next_pair(struct scanner *one, struct scanner *other, struct pair *ret)
         (spaces_a == 0) != (spaces_b == 0) && after_word && begins_with_word(&ret->a);
 }
 
+/* Leaves out the lines that both texts begin with. */
+static void
+skip_common_lines(struct slice *a, struct slice *b)
+{
+    size_t common = 0, lines = 0;
+
+    for (; common < a->length && common < b->length && a->data[common] == b->data[common];
+         common++)
+        if (a->data[common] == '\n')
+            lines = common + 1;
+    if (lines > 0) {
+        *a = (struct slice){ a->data + lines, a->length - lines };
+        *b = (struct slice){ b->data + lines, b->length - lines };
+    }
+}
+
 bool
 numbers_texts_agree(struct slice expected, struct slice actual,
                     const struct tolerance *tolerance)
 {
-    struct scanner one = scan(expected), other = scan(actual);
+    struct scanner one, other;
     bool spaces_differ = false, widths_differ = false;
     struct pair pair;
 
+    skip_common_lines(&expected, &actual);
+    one = scan(expected);
+    other = scan(actual);
     do {
         next_pair(&one, &other, &pair);
         if (!tokens_agree(&pair.a, &pair.b, tolerance) || pair.joined)

@@ -77,10 +77,9 @@ compile(struct pattern *pattern, const char *text, uint32_t flags, struct error 
     buffer_init(&translated, (size_t)8 * PATTERN_BYTES_MAX);
     r = translate(&translated, text);
     if (r == 0) {
-        pattern->code =
-            pcre2_compile(translated.data, translated.length - 1,
-                          PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | flags, &code,
-                          &offset, NULL);
+        pattern->code = pcre2_compile(translated.data, translated.length - 1,
+                                      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | flags, &code,
+                                      &offset, NULL);
         if (pattern->code == NULL && code != PCRE2_ERROR_HEAP_FAILED) {
             pcre2_get_error_message(code, why, sizeof why);
             r = error_set(err, COMPARE_E_SETTINGS,
@@ -229,7 +228,7 @@ int
 pattern_create(struct pattern **ret, const char *pattern, const char *replace,
                struct error *err)
 {
-    return create(ret, pattern, replace, PCRE2_AUTO_CALLOUT, err);
+    return create(ret, pattern, replace, PCRE2_UCP | PCRE2_AUTO_CALLOUT, err);
 }
 
 int

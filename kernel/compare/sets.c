@@ -103,9 +103,10 @@ append_set(struct buffer *ret, struct items *items)
     return r == 0 ? buffer_append_text(ret, "}") : r;
 }
 
-/* A line may have so many braces that reading on from each is too much: after a set that
- * is none, so many are looked at, and no more. */
-#define TRIES_MAX 64
+/* A line may have so many braces that reading on from each is too much: after so many
+ * that begin no set, the rest of the line stays as it is. */
+#define TRIES_MAX 16
+#define SET_BYTES_MAX ((ptrdiff_t)64 * 1024)
 
 static int
 order_line(struct items *items, const uint8_t *at, const uint8_t *end, struct buffer *ret)
@@ -120,7 +121,9 @@ order_line(struct items *items, const uint8_t *at, const uint8_t *end, struct bu
             return buffer_append(ret, at, (size_t)(end - at));
         r = buffer_append(ret, at, (size_t)(brace - at));
         if (r == 0)
-            r = read_set(items, brace + 1, end, &close);
+            r = read_set(items, brace + 1,
+                         end - brace > SET_BYTES_MAX ? brace + SET_BYTES_MAX : end,
+                         &close);
         if (r == 0 && close != NULL) {
             r = append_set(ret, items);
             at = close + 1;
@@ -137,10 +140,11 @@ int
 sets_order(struct slice text, struct buffer *ret)
 {
     struct items items = { .items = NULL };
-    const uint8_t *at = text.data, *end = at + text.length, *line_end;
+    const struct slice known = text.length > 0 ? text : slice_text("");
+    const uint8_t *at = known.data, *end = at + known.length, *line_end;
     int r = 0;
 
-    while (r == 0 && text.length > 0 && at < end) {
+    while (r == 0 && at < end) {
         line_end = memchr(at, '\n', (size_t)(end - at));
         line_end = line_end != NULL ? line_end : end;
         r = order_line(&items, at, line_end, ret);

@@ -7,7 +7,7 @@
 
 #include "protocol/buffer.h"
 
-#define SETS_ITEMS_MAX 10000 /* of one set; a larger one stays as it is */
+#define SETS_ITEMS_MAX 10000 /* of one set, in at most 64 KiB; a larger one stays */
 
 /* Appends TEXT with the items of each set in the order of their bytes. A set is {...} on
  * one line without a colon among its items: what has one is a dictionary, whose order
