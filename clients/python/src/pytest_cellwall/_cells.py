@@ -6,6 +6,7 @@ docs/notebook-tests.md has the events and their members.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,21 @@ from cellwall._fields import Fields
 class Number:
     """Two numbers that are too far apart."""
 
-    expected: str
-    actual: str
-    distance: str
-    relative: str
+    expected: float
+    actual: float
+    distance: float
+    relative: float
+
+    @classmethod
+    def parse(cls, event: object) -> Number:
+        fields = Fields(event, "a difference of numbers")
+        names = cls.__dataclass_fields__
+        return cls(*(float(fields.number(name, math.nan)) for name in names))
 
 
 @dataclass(frozen=True)
 class Difference:
-    what: str
+    what: str  # a MIME type, "stdout", ...; empty: a whole output
     message: str
     expected: str
     actual: str
@@ -39,12 +46,12 @@ class Difference:
         paths = {name: image.text(name, "") for name in ("expected", "actual")}
         paths["difference"] = image.text("difference", "")
         return cls(
-            what=fields.text("type", "output"),
+            what=fields.text("type", ""),
             message=fields.text("message", ""),
             expected=fields.text("expected", ""),
             actual=fields.text("actual", ""),
             lines=[_line(line) for line in fields.array("lines", [])],
-            numbers=[_number(number) for number in fields.array("numbers", [])],
+            numbers=[Number.parse(number) for number in fields.array("numbers", [])],
             pictures={name: path for name, path in paths.items() if path},
         )
 
@@ -83,8 +90,7 @@ class Cell:
 
     def summary(self) -> str:
         """One line."""
-        said = [self.reason, *(d.message for d in self.differences[:1])]
-        return " ".join(": ".join(part for part in said if part).split())
+        return " ".join((self.reason or f"it is {self.status}").split())
 
 
 def reason_of(fields: Fields) -> str:
@@ -96,8 +102,3 @@ def reason_of(fields: Fields) -> str:
 def _line(line: object) -> tuple[str, str]:
     mark, text = Fields({"line": line}, "a difference").texts("line")
     return mark, text
-
-
-def _number(number: object) -> Number:
-    members = Fields(number, "a difference of numbers").all
-    return Number(*(str(members.get(name, "?")) for name in Number.__dataclass_fields__))

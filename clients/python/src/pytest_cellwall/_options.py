@@ -59,6 +59,12 @@ def _timeout(config: pytest.Config) -> list[str]:
     return ["--cell-timeout", value]
 
 
+def _results(config: pytest.Config) -> list[str]:
+    """Workers of pytest-xdist may run the same notebook: each has its own pictures."""
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    return ["--results", f"cellwall-results/{worker}"] if worker else []
+
+
 def _program(config: pytest.Config) -> str:
     value, folder = _get(config, "program")
     if value and os.sep in value:
@@ -85,4 +91,5 @@ def command(config: pytest.Config, is_lax: bool) -> list[str]:
         *_timeout(config),
         *_file(config, "sanitize_with", ["--sanitize"]),
         *_file(config, "config", ["--config"]),
+        *_results(config),
     ]

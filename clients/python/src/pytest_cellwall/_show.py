@@ -65,13 +65,13 @@ class CellReport(TerminalRepr):
         tw.line()
         _lines(tw, "    ", cell.source)
         tw.line()
-        _lines(tw, "E   ", cell.reason or f"it is {cell.status}", red=True, bold=True)
+        _lines(tw, "E   ", cell.reason or cell.summary(), red=True, bold=True)
         if cell.traceback:
             tw.line()
             _traceback(tw, cell.traceback)
         for difference in cell.differences:
             tw.line()
-            _difference(tw, difference)
+            _difference(tw, difference, cell.reason)
         if cell.stderr_tail:
             tw.line()
             tw.line("The last that the interpreter wrote:", bold=True)
@@ -97,9 +97,11 @@ def _traceback(tw: TerminalWriter, text: str) -> None:
         tw.write("\x1b[0m")  # whatever it left on
 
 
-def _difference(tw: TerminalWriter, difference: Difference) -> None:
-    said = harmless(": ".join(filter(None, (difference.what, difference.message))))
-    tw.line(said, red=True)
+def _difference(tw: TerminalWriter, difference: Difference, told: str) -> None:
+    """TOLD: what need not be said again."""
+    new = difference.message if difference.message not in told else ""
+    said = harmless(": ".join((difference.what, new)) if difference.what else new)
+    tw.line(said.rstrip(), red=True)
     if difference.lines:
         for mark, text in difference.lines[:_LINES_MAX]:
             _marked(tw, mark, text)
@@ -111,7 +113,7 @@ def _difference(tw: TerminalWriter, difference: Difference) -> None:
             for line in _bounded(text):
                 _marked(tw, mark, line)
     for number in difference.numbers[:_NUMBERS_MAX]:
-        _number(tw, number)
+        _number(tw, number, difference.message)
     more = len(difference.numbers) - _NUMBERS_MAX
     if more > 0:
         tw.line(f"  [{more} more numbers]")
@@ -126,10 +128,8 @@ def _marked(tw: TerminalWriter, mark: str, text: str) -> None:
     tw.line(line.rstrip(), red=mark == "-", green=mark == "+", light=mark == ".")
 
 
-def _number(tw: TerminalWriter, number: Number) -> None:
-    tw.line(
-        harmless(
-            f"  {number.actual}, expected {number.expected}: {number.distance} apart"
-            f" (relative: {number.relative})"
-        )
-    )
+def _number(tw: TerminalWriter, number: Number, told: str) -> None:
+    both = f"{number.actual:.15g} instead of {number.expected:.15g}"
+    if both not in told:
+        far = f"{number.distance:.4g} apart, relatively {number.relative:.2g}"
+        tw.line(f"  {both}: {far}")
