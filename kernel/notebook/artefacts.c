@@ -54,11 +54,11 @@ save(struct artefacts *artefacts, const char *name, const json_t *text, json_t *
     if (sodium_base642bin(bytes.data, bytes.capacity, json_string_value(text), length,
                           "\r\n", &written, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return 1;
-    r = file_make_directories(artefacts->folder, 0777, &err);
+    r = file_make_directories(artefacts->folder, 0755, &err);
     if (r == 0)
         r = file_join(path, artefacts->folder, name, &err);
     if (r == 0)
-        r = file_write(path, (struct slice){ bytes.data, written }, 0666, &err);
+        r = file_write(path, (struct slice){ bytes.data, written }, 0644, &err);
     if (r != 0) {
         if (r > 0 && artefacts->count++ == 0)
             log_line("test: pictures are not saved: %s", err.text);
