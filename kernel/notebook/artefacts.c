@@ -11,6 +11,7 @@
 
 #include "kernel/file.h"
 #include "kernel/log.h"
+#include "kernel/notebook/verdict.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 
@@ -65,7 +66,7 @@ save(struct artefacts *artefacts, const char *name, const json_t *text, json_t *
         return r;
     }
     artefacts->count++;
-    *ret = json_string(path);
+    *ret = verdict_text(path);
     return *ret != NULL ? 0 : -ENOMEM;
 }
 

@@ -18,9 +18,12 @@
 #include "kernel/probe.h"
 #include "protocol/json.h"
 #include "protocol/notebook.h"
+#include "protocol/text.h"
 #include "protocol/tree.h"
 
 #define SIDE_BYTES_MAX (COMPARE_MESSAGE_BYTES_MAX / 2) /* of a cell, as JSON */
+#define NAME_SHOWN_BYTES 200 /* of an exception */
+#define VALUE_SHOWN_BYTES 300
 #define TRACEBACK_BYTES_MAX ((size_t)16 << 20) /* of the outputs that have it */
 
 struct job {
@@ -260,6 +263,13 @@ add_traceback(const struct job *job, size_t cell)
     return 0;
 }
 
+/* How much of TEXT is shown: whole characters. */
+static int
+shown(struct slice text, size_t max)
+{
+    return (int)(text.length <= max ? text.length : text_utf8_whole(text.data, max));
+}
+
 static int
 judge_raised(struct job *job, size_t cell)
 {
@@ -268,12 +278,11 @@ judge_raised(struct job *job, size_t cell)
     int r;
 
     outputs_error(play_outputs(job->plays[0]), cell, &name, &value);
-    r = verdict_set(
-        verdict, VERDICT_FAILED, "raised", "it raised an exception: %.*s%s%.*s",
-        (int)(name.length < 200 ? name.length : 200),
-        name.length > 0 ? (const char *)name.data : "", value.length > 0 ? ": " : "",
-        (int)(value.length < 300 ? value.length : 300),
-        value.length > 0 ? (const char *)value.data : "");
+    r = verdict_set(verdict, VERDICT_FAILED, "raised",
+                    "it raised an exception: %.*s%s%.*s", shown(name, NAME_SHOWN_BYTES),
+                    name.length > 0 ? (const char *)name.data : "",
+                    value.length > 0 ? ": " : "", shown(value, VALUE_SHOWN_BYTES),
+                    value.length > 0 ? (const char *)value.data : "");
     return r == 0 ? add_traceback(job, cell) : r;
 }
 
@@ -595,13 +604,13 @@ notebook_event(const struct job *job, const struct verdict_counts *counts,
 {
     const struct item *item = job->item;
 
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:O, s:o, s:I}", "event", "notebook",
-                     "path", item->path, "status", verdict_status_name(status), "seconds",
-                     job->seconds, "counts", verdict_counts_object(counts), "reason",
-                     verdict_reason(item->trouble, item->why.text), "notes", item->notes,
-                     "pending",
-                     job->recorded > 0 ? json_string(job->pending) : json_null(),
-                     "recorded", (json_int_t)job->recorded);
+    return json_pack(
+        "{s:s, s:o, s:s, s:f, s:o, s:o, s:O, s:o, s:I}", "event", "notebook", "path",
+        verdict_text(item->path), "status", verdict_status_name(status), "seconds",
+        job->seconds, "counts", verdict_counts_object(counts), "reason",
+        verdict_reason(item->trouble, item->why.text), "notes", item->notes, "pending",
+        job->recorded > 0 ? verdict_text(job->pending) : json_null(), "recorded",
+        (json_int_t)job->recorded);
 }
 
 json_t *

@@ -212,7 +212,7 @@ tell_begin(struct suite *suite, struct error *err)
 
         json_array_append_new(
             notebooks,
-            json_pack("{s:s, s:I, s:o}", "path", item->path, "cells",
+            json_pack("{s:o, s:I, s:o}", "path", verdict_text(item->path), "cells",
                       (json_int_t)item->cell_count, "expected_seconds",
                       item->expected_s >= 0 ? json_real(item->expected_s) : json_null()));
         suite->all_s += weight_of(item);
@@ -236,8 +236,8 @@ list_item(struct suite *suite, struct item *item, struct error *err)
 
     if (r > 0)
         return tell(suite,
-                    json_pack("{s:s, s:s, s:s, s:o}", "event", "notebook", "path",
-                              item->path, "status", "error", "reason",
+                    json_pack("{s:s, s:o, s:s, s:o}", "event", "notebook", "path",
+                              verdict_text(item->path), "status", "error", "reason",
                               verdict_reason(item->trouble, item->why.text)),
                     err);
     for (size_t i = 0; r == 0 && i < notebook->cell_count; i++) {
@@ -294,9 +294,10 @@ begin_job(struct suite *suite, struct seat *seat, struct item *item, struct erro
     seat->item = item;
     seat->ended = false;
     r = tell(suite,
-             json_pack("{s:s, s:s, s:s, s:s}", "event", "notebook_begin", "path",
-                       item->path, "kernel", item->language->environment->name,
-                       "language", item->language->environment->language),
+             json_pack("{s:s, s:o, s:s, s:s}", "event", "notebook_begin", "path",
+                       verdict_text(item->path), "kernel",
+                       item->language->environment->name, "language",
+                       item->language->environment->language),
              err);
     return r == 0 ? job_create(&seat->job, item, &with) : r;
 }
@@ -308,9 +309,9 @@ tell_trouble(struct suite *suite, const struct item *item, struct error *err)
     suite->notebooks.of[VERDICT_ERROR]++;
     suite->done_s += weight_of(item);
     return tell(suite,
-                json_pack("{s:s, s:s, s:s, s:f, s:{}, s:o, s:O, s:n, s:i}", "event",
-                          "notebook", "path", item->path, "status", "error", "seconds",
-                          0.0, "counts", "reason",
+                json_pack("{s:s, s:o, s:s, s:f, s:{}, s:o, s:O, s:n, s:i}", "event",
+                          "notebook", "path", verdict_text(item->path), "status", "error",
+                          "seconds", 0.0, "counts", "reason",
                           verdict_reason(item->trouble, item->why.text), "notes",
                           item->notes, "pending", "recorded", 0),
                 err);
@@ -387,10 +388,10 @@ tell_progress(struct suite *suite, struct error *err)
         if (seat->item == NULL)
             continue;
         done_s += weight_of(seat->item) * job_progress(seat->job, &cell);
-        json_array_append_new(running,
-                              json_pack("{s:s, s:I, s:I}", "path", seat->item->path,
-                                        "cell", (json_int_t)cell, "cells",
-                                        (json_int_t)seat->item->cell_count));
+        json_array_append_new(running, json_pack("{s:o, s:I, s:I}", "path",
+                                                 verdict_text(seat->item->path), "cell",
+                                                 (json_int_t)cell, "cells",
+                                                 (json_int_t)seat->item->cell_count));
     }
     done = suite->all_s > 0 ? done_s / suite->all_s : 1;
     suite->progress_due = false;

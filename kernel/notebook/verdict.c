@@ -6,9 +6,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "protocol/buffer.h"
 #include "protocol/cleanup.h"
 #include "protocol/notebook.h"
+#include "protocol/text.h"
 
 static const char *const names[] = {
     [VERDICT_PASSED] = "passed",   [VERDICT_FAILED] = "failed",
@@ -22,6 +25,38 @@ const char *
 verdict_status_name(enum verdict_status status)
 {
     return names[status];
+}
+
+/* What others have written may be cut within a character, or be no text at all. */
+static int
+replace_ill_formed(char **text)
+{
+    CLEANUP(buffer_fini) struct buffer whole;
+    size_t length = strlen(*text);
+    int r;
+
+    buffer_init(&whole, 3 * length + 1); /* U+FFFD has three bytes */
+    if (text_is_utf8(*text, length))
+        return 0;
+    r = text_append_utf8(&whole, *text, length);
+    if (r == 0)
+        r = buffer_append(&whole, "", 1);
+    if (r != 0)
+        return -ENOMEM;
+    free(*text);
+    *text = (char *)whole.data;
+    whole.data = NULL;
+    return 0;
+}
+
+json_t *
+verdict_text(const char *text)
+{
+    CLEANUP(freep) char *copy = strdup(text != NULL ? text : "");
+
+    if (copy == NULL || replace_ill_formed(&copy) != 0)
+        return NULL;
+    return json_string(copy);
 }
 
 int
@@ -40,6 +75,8 @@ verdict_set(struct verdict *verdict, enum verdict_status status, const char *kin
         verdict->text = NULL;
         return -ENOMEM;
     }
+    if (replace_ill_formed(&verdict->text) != 0)
+        return -ENOMEM;
     verdict->status = status;
     verdict->kind = kind;
     return 0;
@@ -59,7 +96,7 @@ verdict_reason(const char *kind, const char *text)
 {
     if (kind == NULL)
         return json_null();
-    return json_pack("{s:s, s:s}", "kind", kind, "text", text != NULL ? text : "");
+    return json_pack("{s:s, s:o}", "kind", kind, "text", verdict_text(text));
 }
 
 static json_t *
@@ -75,9 +112,9 @@ verdict_event(const struct verdict *verdict, const char *path,
 {
     const struct notebook_cell *of = &notebook->cells[cell];
     json_t *event = json_pack(
-        "{s:s, s:s, s:I, s:I, s:o, s:I, s:o, s:s, s:b, s:o, s:o, s:o, s:o}", "event",
-        "cell", "path", path, "cell", (json_int_t)number, "position", (json_int_t)cell,
-        "id", of->id.length > 0 ? text_of(of->id) : json_null(), "line",
+        "{s:s, s:o, s:I, s:I, s:o, s:I, s:o, s:s, s:b, s:o, s:o, s:o, s:o}", "event",
+        "cell", "path", verdict_text(path), "cell", (json_int_t)number, "position",
+        (json_int_t)cell, "id", of->id.length > 0 ? text_of(of->id) : json_null(), "line",
         (json_int_t)of->line, "source", text_of(of->source), "status",
         status != NULL ? status : names[verdict->status], "compared", verdict->compared,
         "seconds", verdict->seconds >= 0 ? json_real(verdict->seconds) : json_null(),
@@ -92,7 +129,7 @@ verdict_event(const struct verdict *verdict, const char *path,
     if (verdict->traceback != NULL)
         json_object_set(event, "traceback", verdict->traceback);
     if (verdict->stderr_tail != NULL)
-        json_object_set_new(event, "stderr_tail", json_string(verdict->stderr_tail));
+        json_object_set_new(event, "stderr_tail", verdict_text(verdict->stderr_tail));
     return event;
 }
 

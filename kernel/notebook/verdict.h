@@ -53,6 +53,10 @@ json_t *verdict_event(const struct verdict *verdict, const char *path,
                       const struct notebook *notebook, size_t cell, size_t number,
                       const char *status);
 
+/* TEXT, of which nobody knows that it is UTF-8: a path, what a system or a dead process
+ * has said. NULL: "". The caller owns it; NULL: no memory. */
+json_t *verdict_text(const char *text);
+
 /* {"kind", "text"}, or null when KIND is NULL. */
 json_t *verdict_reason(const char *kind, const char *text);
 
