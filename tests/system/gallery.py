@@ -343,6 +343,15 @@ GALLERY = {
         "differs",
         "seen",
     ),
+    "long_message": Case(
+        [code("raise ValueError('a' + 'é' * 1000)")], "failed", "raised", "aéé"
+    ),
+    "bad_words": Case(
+        [code("import os; os.write(2, b'\\xff words'); os._exit(1)")],
+        "error",
+        "died",
+        '"stderr_tail": .* words',
+    ),
     "odd_text": Case([code("print('a\\0b\\x7f')", stream("a\0b\x7f\n"))]),
     "many_lines": Case(
         [code("for i in range(20000): print('new', i)", stream("old\n" * 20000))],

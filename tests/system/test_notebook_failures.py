@@ -101,7 +101,7 @@ def test_each_cell_gets_the_verdict_that_it_deserves(tested: Outcome, name: str)
         assert (cell["reason"] is None) == (cell["status"] == "passed")
         assert cell["reason"] is None or cell["reason"]["text"]
     if bad:
-        assert re.search(case.said, json.dumps(bad[0])), bad[0]
+        assert re.search(case.said, json.dumps(bad[0], ensure_ascii=False)), bad[0]
         assert bad[0]["differences"] or case.kind != "differs"
 
 
@@ -381,6 +381,28 @@ def test_paths_without_notebooks_are_wrong_usage(
         assert said in tested.stderr and tested.events == []
     tested = call_test(env, tmp_path, "folder.ipynb")
     assert (tested.status, tested.statuses("a.ipynb")) == (0, ["passed"])
+
+
+def test_any_name_of_a_file_will_do(env: dict[str, str], tmp_path: Path) -> None:
+    names = [
+        b"\xff\xfe.ipynb",
+        b"a\nnot ok 1 # b:c%,d\\.ipynb",
+        "é\x1b[31m.ipynb".encode(),
+    ]
+    for name in names:
+        write(tmp_path / "books" / os.fsdecode(name), code("1", result("2")))
+    reports = []
+    for kind in "junit", "tap", "github":
+        reports += ["--report", f"{kind}={tmp_path / kind}"]
+    tested = call_test(env, tmp_path, *reports, "books")
+    assert (tested.status, tested.end["notebooks"]) == (1, {"failed": 3}), tested.stderr
+    assert "\x1b" not in tested.stdout
+    check_junit(ElementTree.parse(tmp_path / "junit").getroot())
+    lines = (tmp_path / "tap").read_text().splitlines()[1:]
+    assert [is_ok for is_ok, _, _ in read_points(lines, "")] == [False] * 3
+    annotations = (tmp_path / "github").read_text().splitlines()
+    assert len(annotations) == 3
+    assert all(line.startswith("::error file=books/") for line in annotations)
 
 
 def test_a_pipe_is_not_waited_for(env: dict[str, str], tmp_path: Path) -> None:
