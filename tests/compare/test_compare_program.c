@@ -424,8 +424,7 @@ try_confined(void)
     bad |= refused(syscall(SYS_kill, getppid(), 0)) << 7;
     bad |= refused(unlink("/nonexistent")) << 8;
     bad |= refused(pipe(fds)) << 9;
-    memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memory = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bad |= refused(memory == MAP_FAILED ? -1 : 0) << 10;
     memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     bad |= (memory == MAP_FAILED) << 11;
