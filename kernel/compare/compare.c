@@ -206,7 +206,7 @@ add_whole(struct findings *findings, const struct output *output, bool is_actual
     difference_init(&difference, NULL, output->number, is_actual ? "extra" : "missing",
                     is_actual ? "output %lld came and is not expected: %s"
                               : "output %lld is expected and did not come: %s",
-                    (long long)output->number + 1, names);
+                    (long long)output->number, names);
     if (output->data == NULL) {
         r = append_error(&error, output->whole);
         shown = buffer_slice(&error);

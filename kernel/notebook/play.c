@@ -350,8 +350,8 @@ judge(struct play *play, const struct context_outcome *outcome)
                  "\"--limits output=...\" sets another",
                  (unsigned long long)total, (unsigned long long)kept);
     else
-        snprintf(text, sizeof text, "it displayed more than %zu MiB",
-                 OUTPUTS_CELL_BYTES_MAX >> 20);
+        snprintf(text, sizeof text, "it displayed more than %zu MiB, or %d outputs",
+                 OUTPUTS_CELL_BYTES_MAX >> 20, OUTPUTS_CELL_MAX);
     return break_cell(play, "output", text, NULL);
 }
 
