@@ -279,10 +279,11 @@ tell_begin(struct program *program, struct error *err)
     json_t *notebooks = json_array();
 
     for (size_t i = 0; i < program->count; i++)
-        json_array_append_new(notebooks, json_pack("{s:s, s:I, s:n}", "path",
-                                                   path_of(&program->pairs[i]), "cells",
-                                                   (json_int_t)program->pairs[i].cells,
-                                                   "expected_seconds"));
+        json_array_append_new(notebooks,
+                              json_pack("{s:o, s:I, s:n}", "path",
+                                        verdict_text(path_of(&program->pairs[i])),
+                                        "cells", (json_int_t)program->pairs[i].cells,
+                                        "expected_seconds"));
     return tell(program,
                 json_pack("{s:s, s:i, s:s, s:s, s:i, s:o}", "event", "begin", "version",
                           1, "cellwall", CELLWALL_VERSION, "mode", "diff", "jobs", 1,
@@ -296,10 +297,10 @@ tell_progress(struct program *program, size_t at, struct error *err)
     const struct pair *pair = &program->pairs[at];
 
     return tell(program,
-                json_pack("{s:s, s:f, s:n, s:[{s:s, s:i, s:I}]}", "event", "progress",
+                json_pack("{s:s, s:f, s:n, s:[{s:o, s:i, s:I}]}", "event", "progress",
                           "done", (double)at / (double)program->count, "left_seconds",
-                          "running", "path", path_of(pair), "cell", 0, "cells",
-                          (json_int_t)pair->cells),
+                          "running", "path", verdict_text(path_of(pair)), "cell", 0,
+                          "cells", (json_int_t)pair->cells),
                 err);
 }
 

@@ -428,11 +428,11 @@ static json_t *
 notebook_event(const char *path, enum verdict_status status, double seconds,
                const struct verdict_counts *counts, json_t *reason, const json_t *notes)
 {
-    return json_pack("{s:s, s:s, s:s, s:f, s:o, s:o, s:o, s:n, s:i}", "event", "notebook",
-                     "path", path, "status", verdict_status_name(status), "seconds",
-                     seconds, "counts", verdict_counts_object(counts), "reason", reason,
-                     "notes", notes != NULL ? json_deep_copy(notes) : json_array(),
-                     "pending", "recorded", 0);
+    return json_pack(
+        "{s:s, s:o, s:s, s:f, s:o, s:o, s:o, s:n, s:i}", "event", "notebook", "path",
+        verdict_text(path), "status", verdict_status_name(status), "seconds", seconds,
+        "counts", verdict_counts_object(counts), "reason", reason, "notes",
+        notes != NULL ? json_deep_copy(notes) : json_array(), "pending", "recorded", 0);
 }
 
 json_t *
@@ -447,9 +447,9 @@ differ_event(const char *path, enum verdict_status status, const char *kind,
 static int
 compare_all(struct work *work, struct verdict_counts *counts)
 {
-    int r = add_event(work, json_pack("{s:s, s:s, s:s, s:s}", "event", "notebook_begin",
-                                      "path", work->pair->path, "kernel", work->kernel,
-                                      "language", work->language));
+    int r = add_event(work, json_pack("{s:s, s:o, s:s, s:s}", "event", "notebook_begin",
+                                      "path", verdict_text(work->pair->path), "kernel",
+                                      work->kernel, "language", work->language));
 
     for (size_t i = 0; r == 0 && i < work->matching.count; i++) {
         const struct matching_pair *at = &work->matching.pairs[i];

@@ -367,6 +367,36 @@ def test_nothing_of_a_notebook_reaches_the_terminal_as_it_is(tmp_path: Path) -> 
     assert "\x9b" not in outcome.stdout
 
 
+def test_names_that_are_no_text_are_shown_as_well_as_can_be(tmp_path: Path) -> None:
+    for folder in "old", "new":
+        write(tmp_path / folder / "a.ipynb", code("1", result(folder)), code("2"))
+        os.rename(
+            tmp_path / folder / "a.ipynb", os.fsencode(tmp_path / folder) + b"/\xff.ipynb"
+        )
+    write(tmp_path / "new/\udcfe.ipynb", code("1"))
+    outcome = diff(tmp_path, "old", "new")
+    assert (outcome.status, outcome.stderr) == (1, "")
+    told = [(e["path"], e["status"]) for e in outcome.of("notebook")]
+    assert len(outcome.of("begin")[0]["notebooks"]) == 2
+    assert told == [("new/\ufffd.ipynb", "failed"), ("new/\ufffd.ipynb", "failed")]
+
+
+def test_long_names_are_cut_between_characters_or_told(tmp_path: Path) -> None:
+    folder = Path(*["\N{SNOWMAN}" * 50] * 3)
+    for name in "a.ipynb", "b.ipynb":
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        write(tmp_path / folder / name, code("1", result(name)), code(name))
+        without_ids(tmp_path / folder / name)
+    book = tmp_path / folder / "b.ipynb"
+    book.write_text('{"cells": [')
+    outcome = diff(tmp_path, folder / "a.ipynb", folder / "b.ipynb")
+    assert (outcome.status, outcome.stderr) == (3, "")
+    write(book, code("1", result("a.ipynb")))
+    without_ids(book)
+    outcome = diff(tmp_path, folder / "a.ipynb", folder / "b.ipynb")
+    assert (outcome.status, kinds(outcome)) == (1, [None, "removed"])
+
+
 def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
     write(tmp_path / "a.ipynb", code("1"))
     read, written = os.pipe()
