@@ -85,14 +85,18 @@ destroy(void *arg)
 }
 
 static const char *
-say(enum parts_status status)
+say(const struct report_html *report, enum parts_status status)
 {
+    static const char *const of_diff[PARTS_STATUSES] = {
+        [PARTS_PASSED] = "same",     [PARTS_FAILED] = "differs",  [PARTS_ERROR] = "error",
+        [PARTS_SKIPPED] = "skipped", [PARTS_NOT_RUN] = "not run",
+    };
     static const char *const sayings[PARTS_STATUSES] = {
         [PARTS_PASSED] = "passed",   [PARTS_FAILED] = "failed",   [PARTS_ERROR] = "error",
         [PARTS_SKIPPED] = "skipped", [PARTS_NOT_RUN] = "not run",
     };
 
-    return sayings[status];
+    return strcmp(report->mode, "diff") == 0 ? of_diff[status] : sayings[status];
 }
 
 static int
@@ -123,9 +127,9 @@ put_square(struct report_html *report, const json_t *event, const char *anchor)
                    anchor);
     else
         ink_format(ink, "<li><span class=\"%s\"", parts_status_name(status));
-    ink_format(ink, " title=\"cell %llu: %s\"", cell, say(status));
+    ink_format(ink, " title=\"cell %llu: %s\"", cell, say(report, status));
     if (has_failed(status))
-        ink_format(ink, " aria-label=\"cell %llu: %s\"", cell, say(status));
+        ink_format(ink, " aria-label=\"cell %llu: %s\"", cell, say(report, status));
     ink_text(ink, has_failed(status) ? "></a></li>" : "></span></li>");
 }
 
@@ -140,7 +144,8 @@ put_row(struct report_html *report, const json_t *event)
     while (source.length > 0 && line.length == 0)
         line = report_read_line(&source);
     ink_format(ink, "<tr><td>%llu</td><td class=\"badge %s\">%s</td><td class=\"time\">",
-               report_read_count(event, "cell"), parts_status_name(status), say(status));
+               report_read_count(event, "cell"), parts_status_name(status),
+               say(report, status));
     if (!isnan(seconds))
         ink_seconds(ink, seconds);
     ink_text(ink, "</td><td><code>");
@@ -307,7 +312,8 @@ compare_books(const void *left, const void *right)
 
 /* A bar with a part for each status, and what its colours mean. */
 static void
-put_sums(struct ink *ink, const char *title, const json_t *counts)
+put_sums(const struct report_html *report, struct ink *ink, const char *title,
+         const json_t *counts)
 {
     unsigned long long all = 0;
 
@@ -327,7 +333,7 @@ put_sums(struct ink *ink, const char *title, const json_t *counts)
 
         if (count > 0)
             ink_format(ink, "<li><i class=\"%s\"></i><b>%llu</b> %s</li>",
-                       parts_status_name(i), count, say(i));
+                       parts_status_name(i), count, say(report, i));
     }
     if (all == 0)
         ink_text(ink, "<li>none</li>");
@@ -352,19 +358,23 @@ put_policy(struct ink *ink)
 
 /* "2 of 30 notebooks failed" */
 static void
-put_headline(struct ink *ink, const json_t *event)
+put_headline(const struct report_html *report, struct ink *ink, const json_t *event)
 {
     const json_t *counts = json_object_get(event, "notebooks");
     const char *status = report_read_text(event, "status");
+    bool is_diff = strcmp(report->mode, "diff") == 0;
     unsigned long long all = 0, failed = report_read_count(counts, "failed") +
                                          report_read_count(counts, "error");
 
     for (size_t i = 0; i < PARTS_STATUSES; i++)
         all += report_read_count(counts, parts_status_name(i));
     if (failed > 0)
-        ink_format(ink, "%llu of %llu notebooks failed", failed, all);
+        ink_format(ink, "%llu of %llu notebooks %s", failed, all,
+                   is_diff ? "differ" : "failed");
     else if (all == 0)
-        ink_text(ink, "No notebook was run");
+        ink_text(ink, is_diff ? "No notebooks" : "No notebook was run");
+    else if (is_diff)
+        ink_count(ink, all, "notebook is the same", "notebooks are the same");
     else
         ink_count(ink, all, "notebook passed", "notebooks passed");
     if (strcmp(status, "interrupted") == 0)
@@ -385,17 +395,17 @@ put_head(struct report_html *report, struct ink *ink, const json_t *event)
     put_policy(ink);
     ink_text(ink, "<meta name=\"viewport\" content=\"width=device-width\">\n"
                   "<meta name=\"referrer\" content=\"no-referrer\">\n<title>");
-    put_headline(ink, event);
+    put_headline(report, ink, event);
     ink_format(ink, "</title>\n<style>%s</style>\n</head>\n<body>\n<header>\n<h1>",
                html_style);
-    put_headline(ink, event);
+    put_headline(report, ink, event);
     ink_text(ink, "</h1>\n<p>In ");
     ink_seconds(ink, parts_seconds(event));
     ink_format(ink, ", until %s. Mode: ", date);
     html_put_name(ink, report->mode[0] != '\0' ? report->mode : "test");
     ink_text(ink, ".</p>\n<div class=\"sums\">\n");
-    put_sums(ink, "Notebooks", json_object_get(event, "notebooks"));
-    put_sums(ink, "Cells", json_object_get(event, "cells"));
+    put_sums(report, ink, "Notebooks", json_object_get(event, "notebooks"));
+    put_sums(report, ink, "Cells", json_object_get(event, "cells"));
     ink_text(ink, "</div>\n");
     if (report->indexed > 0) {
         ink_format(ink, "<details class=\"index\"%s><summary>",
@@ -432,8 +442,10 @@ put_tools(struct ink *ink)
 }
 
 static void
-put_book_head(struct ink *ink, const struct book *book, size_t place, bool is_open)
+put_book_head(const struct report_html *report, struct ink *ink, size_t place,
+              bool is_open)
 {
+    const struct book *book = &report->books[place];
     const char *before = "";
 
     ink_format(ink, "<details class=\"book %s\" data-place=\"%zu\" data-seconds=\"%.3f\"",
@@ -442,13 +454,13 @@ put_book_head(struct ink *ink, const struct book *book, size_t place, bool is_op
     html_put_attribute(ink, slice_text(book->path));
     ink_format(ink, "\"%s>\n<summary><span class=\"badge %s\">%s</span><h3>",
                is_open ? " open" : "", parts_status_name(book->status),
-               say(book->status));
+               say(report, book->status));
     html_put_name(ink, book->path);
     ink_text(ink, "</h3><span class=\"counts\">");
     for (size_t i = 0; i < PARTS_STATUSES; i++) {
         if (book->counts[i] == 0)
             continue;
-        ink_format(ink, "%s%llu %s", before, book->counts[i], say(i));
+        ink_format(ink, "%s%llu %s", before, book->counts[i], say(report, i));
         before = ", ";
     }
     ink_text(ink, "</span><span class=\"time\">");
@@ -479,7 +491,7 @@ write_books(struct report_html *report, struct ink *ink)
         struct book *book = &report->books[i];
         bool is_open = has_failed(book->status) && open++ < OPEN_MAX;
 
-        put_book_head(ink, book, i, is_open);
+        put_book_head(report, ink, i, is_open);
         r = flush(report, ink);
         if (r == 0)
             r = report->write(buffer_slice(&book->inside.buffer), report->arg);

@@ -26,6 +26,7 @@
 struct report_text {
     struct screen *screen; /* borrowed */
     bool verbose;
+    bool is_diff; /* nothing is run: two notebooks are compared */
     const struct text_look *look;
     unsigned path_columns;
     unsigned long long differing; /* failed cells whose outputs differ */
@@ -101,6 +102,7 @@ on_begin(struct report_text *report, const json_t *event)
         if (columns > report->path_columns)
             report->path_columns = (unsigned)(columns < most ? columns : most);
     }
+    report->is_diff = strcmp(report_read_text(event, "mode"), "diff") == 0;
     ink_text(&report->out, report->look->faint);
     ink_count(&report->out, json_array_size(notebooks), "notebook", NULL);
     if (jobs > 1 && json_array_size(notebooks) > 1)
@@ -111,7 +113,7 @@ on_begin(struct report_text *report, const json_t *event)
 
 /* How a status is said, and looks. */
 struct word {
-    const char *status, *word;
+    const char *status, *words[2]; /* of a test, of a diff */
     const char *(*style)(const struct text_look *look);
 };
 
@@ -134,15 +136,17 @@ style_bad(const struct text_look *look)
 }
 
 static const struct word words[] = {
-    { "passed", "passed ", style_good },  { "failed", "FAILED ", style_bad },
-    { "error", "ERROR  ", style_bad },    { "skipped", "skipped", style_warn },
-    { "not_run", "not run", style_warn },
+    { "passed", { "passed ", "same   " }, style_good },
+    { "failed", { "FAILED ", "differs" }, style_bad },
+    { "error", { "ERROR  ", "ERROR  " }, style_bad },
+    { "skipped", { "skipped", "skipped" }, style_warn },
+    { "not_run", { "not run", "not run" }, style_warn },
 };
 
 static void
 put_word(struct report_text *report, struct ink *ink, const json_t *event)
 {
-    static const struct word unknown = { "", "?      ", style_warn };
+    static const struct word unknown = { "", { "?      ", "?      " }, style_warn };
     const char *status = report_read_text(event, "status");
     const struct word *word = &unknown;
 
@@ -150,7 +154,8 @@ put_word(struct report_text *report, struct ink *ink, const json_t *event)
         if (strcmp(words[i].status, status) == 0)
             word = &words[i];
     }
-    ink_format(ink, "%s%s%s", word->style(report->look), word->word, report->look->end);
+    ink_format(ink, "%s%s%s", word->style(report->look), word->words[report->is_diff],
+               report->look->end);
 }
 
 static void
@@ -214,12 +219,31 @@ has_failed(const json_t *event)
     return strcmp(status, "failed") == 0 || strcmp(status, "error") == 0;
 }
 
+/* A cell that is not run at all, by the name that --accept takes. */
+static void
+put_listed(struct report_text *report, const json_t *event)
+{
+    struct slice source = parts_string(event, "source"), line = { NULL, 0 };
+    struct ink *ink = &report->out;
+
+    while (source.length > 0 && line.length == 0)
+        line = report_read_line(&source);
+    text_put_line(ink, parts_string(event, "path"));
+    ink_format(ink, ":%llu  %s", report_read_count(event, "cell"), report->look->faint);
+    text_put_line(ink, line);
+    ink_format(ink, "%s\n", report->look->end);
+}
+
 static int
 on_cell(struct report_text *report, const json_t *event)
 {
     const char *kind = report_read_text(json_object_get(event, "reason"), "kind");
     const char *status = report_read_text(event, "status");
 
+    if (strcmp(status, "listed") == 0) {
+        put_listed(report, event);
+        return 0;
+    }
     /* Those that were not run would say the same again and again. */
     if (report->verbose || has_failed(event) || strcmp(status, "skipped") == 0)
         put_cell_line(report, event);
@@ -378,6 +402,12 @@ on_progress(struct report_text *report, const json_t *event)
     return 0;
 }
 
+/* What is said of one, and of several: in a test, in a diff. */
+static const char *const failed_words[2][2] = { { "failed", "failed" },
+                                                { "differs", "differ" } };
+static const char *const passed_words[2][2] = { { "passed", "passed" },
+                                                { "is the same", "are the same" } };
+
 /* One of "2 notebooks failed, 28 passed": only the first says of what. */
 static void
 put_sum(struct ink *ink, const char **noun, unsigned long long count, const char *text)
@@ -392,32 +422,37 @@ put_sum(struct ink *ink, const char **noun, unsigned long long count, const char
 }
 
 static void
-put_notebook_sums(struct ink *ink, const json_t *counts)
+put_notebook_sums(struct report_text *report, const json_t *counts)
 {
+    unsigned long long failed = report_read_count(counts, "failed");
+    unsigned long long passed = report_read_count(counts, "passed");
+    struct ink *ink = &report->out;
     const char *noun = "notebook";
 
-    put_sum(ink, &noun, report_read_count(counts, "failed"), "failed");
+    put_sum(ink, &noun, failed, failed_words[report->is_diff][failed != 1]);
     put_sum(ink, &noun, report_read_count(counts, "error"), "in error");
-    put_sum(ink, &noun, report_read_count(counts, "passed"), "passed");
+    put_sum(ink, &noun, passed, passed_words[report->is_diff][passed != 1]);
     put_sum(ink, &noun, report_read_count(counts, "skipped"), "skipped");
     if (noun != NULL)
-        ink_text(ink, "no notebook was run");
+        ink_text(ink, report->is_diff ? "no notebooks" : "no notebook was run");
 }
 
 static void
 put_cell_sums(struct report_text *report, const json_t *counts)
 {
     unsigned long long failed = report_read_count(counts, "failed");
-    unsigned long long differ = report->differing < failed ? report->differing : failed;
+    unsigned long long passed = report_read_count(counts, "passed");
+    unsigned long long differ =
+        report->is_diff || report->differing > failed ? failed : report->differing;
     struct ink *ink = &report->out;
     const char *noun = "cell";
     size_t length = ink->buffer.length;
 
     ink_text(ink, "; ");
-    put_sum(ink, &noun, differ, differ == 1 ? "differs" : "differ");
+    put_sum(ink, &noun, differ, failed_words[1][differ != 1]);
     put_sum(ink, &noun, failed - differ, "failed");
     put_sum(ink, &noun, report_read_count(counts, "error"), "in error");
-    put_sum(ink, &noun, report_read_count(counts, "passed"), "passed");
+    put_sum(ink, &noun, passed, passed_words[report->is_diff][passed != 1]);
     put_sum(ink, &noun, report_read_count(counts, "skipped"), "skipped");
     put_sum(ink, &noun, report_read_count(counts, "not_run"), "not run");
     if (noun != NULL && ink->failure == 0)
@@ -442,7 +477,7 @@ on_end(struct report_text *report, const json_t *event)
     ink_text(ink, strcmp(status, "passed") == 0 ? look->good : look->bad);
     if (strcmp(status, "interrupted") == 0)
         ink_text(ink, "interrupted: ");
-    put_notebook_sums(ink, json_object_get(event, "notebooks"));
+    put_notebook_sums(report, json_object_get(event, "notebooks"));
     put_cell_sums(report, json_object_get(event, "cells"));
     ink_text(ink, " in ");
     ink_seconds(ink, parts_number(event, "seconds", NAN));

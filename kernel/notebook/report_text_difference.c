@@ -11,30 +11,49 @@
 
 #define INDENT 4
 #define NUMBERS_MAX 10 /* that are shown of a difference */
-#define NUMBER_COLUMNS 22
 #define RULES_MAX 10
 #define SIDE_LINES_MAX 12 /* of a side that has no line diff */
 
 static void
-put_column(struct ink *ink, const char *text)
+put_column(struct ink *ink, const char *text, size_t width)
 {
     size_t taken = printable_columns(text);
 
-    ink_repeat(ink, ' ', taken < NUMBER_COLUMNS ? NUMBER_COLUMNS - taken : 1);
+    ink_repeat(ink, ' ', INDENT + (taken < width ? width - taken : 0));
     text_put_line(ink, slice_text(text));
+}
+
+static size_t
+width_of(const json_t *numbers, const struct report_column *column)
+{
+    size_t width = strlen(column->member);
+
+    for (size_t row = 0; row < json_array_size(numbers) && row < NUMBERS_MAX; row++) {
+        char text[REPORT_NUMBER_BYTES];
+        size_t taken;
+
+        column->write(text,
+                      json_object_get(json_array_get(numbers, row), column->member));
+        taken = printable_columns(text);
+        if (taken > width)
+            width = taken;
+    }
+    return width;
 }
 
 static void
 put_numbers(const struct text_paper *paper, const json_t *numbers)
 {
-    size_t count = json_array_size(numbers);
+    size_t widths[REPORT_COLUMNS], count = json_array_size(numbers);
     struct ink *ink = paper->ink;
 
     if (count == 0)
         return;
+    for (size_t i = 0; i < REPORT_COLUMNS; i++)
+        widths[i] = width_of(numbers, &report_columns[i]);
     ink_text(ink, paper->look->faint);
     for (size_t i = 0; i < REPORT_COLUMNS; i++)
-        put_column(ink, report_columns[i].member);
+        put_column(ink, report_columns[i].member, widths[i]);
     ink_format(ink, "%s\n", paper->look->end);
     for (size_t row = 0; row < count && row < NUMBERS_MAX; row++) {
         const json_t *number = json_array_get(numbers, row);
@@ -44,7 +63,7 @@ put_numbers(const struct text_paper *paper, const json_t *numbers)
 
             report_columns[i].write(text,
                                     json_object_get(number, report_columns[i].member));
-            put_column(ink, text);
+            put_column(ink, text, widths[i]);
         }
         ink_text(ink, "\n");
     }

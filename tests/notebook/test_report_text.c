@@ -182,10 +182,8 @@ test_a_failed_cell_is_shown_with_its_source_and_its_diff(void **state)
         "    - c\n"
         "    + B\n"
         "      ... 9 lines\n"
-        "              expected                actual              distance"
-        "              relative\n"
-        "                   1.5                  1.25                  0.25"
-        "                 0.167\n"
+        "    expected    actual    distance    relative\n"
+        "         1.5      1.25        0.25       0.167\n"
         "\n"
         "no notebook was run in 0.00 s\n");
     end(&f);
@@ -394,6 +392,42 @@ test_what_passed_is_told_only_on_demand(void **state)
 }
 
 static void
+test_a_diff_does_not_speak_of_failures(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 0, false);
+    tell(&f, "{\"event\": \"begin\", \"mode\": \"diff\", \"notebooks\": [{}, {}]}");
+    tell(&f, "{\"event\": \"notebook\", \"path\": \"a\", \"status\": \"failed\"}");
+    tell(&f, "{\"event\": \"notebook\", \"path\": \"b\", \"status\": \"passed\"}");
+    tell(&f, "{\"event\": \"end\", \"status\": \"failed\", \"seconds\": 0.1,"
+             "\"notebooks\": {\"failed\": 1, \"passed\": 1},"
+             "\"cells\": {\"failed\": 2, \"passed\": 7}}");
+    assert_string_equal(
+        written(&f, SCREEN_OUT),
+        "2 notebooks\n"
+        "differs  a                       0 cells     0.00 s\n"
+        "same     b                       0 cells     0.00 s\n"
+        "\n"
+        "1 notebook differs, 1 is the same; 2 cells differ, 7 are the same in 0.10 s\n");
+    end(&f);
+}
+
+static void
+test_cells_that_are_listed_have_the_name_that_acceptance_takes(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    begin(&f, 0, false);
+    tell(&f, "{\"event\": \"cell\", \"path\": \"a.ipynb\", \"cell\": 3,"
+             "\"status\": \"listed\", \"source\": \"\\nimport x\\ny\"}");
+    assert_string_equal(written(&f, SCREEN_OUT), "a.ipynb:3  import x\n");
+    end(&f);
+}
+
+static void
 test_events_of_any_shape_are_taken(void **state)
 {
     static const char *const types[] = { "begin",    "notebook_begin", "cell",
@@ -519,6 +553,8 @@ main(void)
         cmocka_unit_test(test_pictures_are_told_by_size_distance_and_files),
         cmocka_unit_test(test_rules_are_proposed_as_json_to_paste),
         cmocka_unit_test(test_what_passed_is_told_only_on_demand),
+        cmocka_unit_test(test_a_diff_does_not_speak_of_failures),
+        cmocka_unit_test(test_cells_that_are_listed_have_the_name_that_acceptance_takes),
         cmocka_unit_test(test_events_of_any_shape_are_taken),
         cmocka_unit_test(test_giant_texts_are_cut),
         cmocka_unit_test(test_more_failures_than_anybody_reads_are_counted),

@@ -90,7 +90,7 @@ def test_a_notebook_is_the_same_as_itself(tmp_path: Path) -> None:
     outcome = diff(tmp_path, "a.ipynb", "a.ipynb")
     assert (outcome.status, outcome.stderr) == (0, "")
     assert outcome.statuses("a.ipynb") == ["passed", "passed"]
-    assert "1 notebook passed; 2 cells passed" in outcome.stdout
+    assert "1 notebook is the same; 2 cells are the same" in outcome.stdout
     (begin,) = outcome.of("begin")
     assert (begin["mode"], begin["jobs"]) == ("diff", 1)
     assert begin["notebooks"] == [
