@@ -358,20 +358,21 @@ warm_zygotes(struct program *program)
 }
 
 /* A running server has warm interpreters; else zygotes of our own, where there are enough
- * runs to make up for their start. */
+ * runs to make up for their start. What is to be found flaky gets neither: interpreters
+ * that were forked from one have the same hash seed and addresses. */
 static int
 prepare_spawner(struct program *program, const struct suite_options *wanted,
                 struct error *err)
 {
-    bool full = false;
+    bool has_server = program->server.address[0] != '\0', full = false;
+    bool may_fork = wanted->mode != JOB_FLAKY;
     int r = 0;
 
-    if (program->server.address[0] != '\0')
+    if (has_server && may_fork)
         r = spawner_use_server(program->spawner, find_server, on_told, program);
     if (r == 0)
         r = check_tier(program, wanted->tier == SANDBOX_TIER_FULL, &full, err);
-    return r == 0 && full && program->server.address[0] == '\0' ? warm_zygotes(program)
-                                                                : r;
+    return r == 0 && full && !has_server && may_fork ? warm_zygotes(program) : r;
 }
 
 static int
