@@ -512,6 +512,13 @@ def test_a_flaky_cell_is_found_and_a_rule_makes_it_equal(
     assert call_test(env, tmp_path, "--flaky", "2", "dice.ipynb").status == 0
 
 
+def test_what_a_hash_seed_changes_is_flaky(env: dict[str, str], tmp_path: Path) -> None:
+    words = " ".join(f"word{i}" for i in range(20))
+    write(tmp_path / "a.ipynb", code(f"print(set({words!r}.split()))"))
+    tested = call_test(env, tmp_path, "--flaky", "4", "a.ipynb")
+    assert (tested.status, tested.statuses("a.ipynb")) == (1, ["failed"])
+
+
 def test_another_kernel_is_compared_with_ours(
     env: dict[str, str], tmp_path: Path
 ) -> None:
