@@ -100,12 +100,13 @@ read_number(struct scanner *scanner, struct token *ret)
 {
     const uint8_t *at = scanner->at, *end = scanner->end;
     uint8_t before = at > scanner->begin ? at[-1] : ' ';
-    bool sign = (*at == '-' || *at == '+') && (!is_word(before) || scanner->after_real);
+    bool in_word = is_word(before) && before < 0x80; /* a plus-minus sign is no letter */
+    bool sign = (*at == '-' || *at == '+') && (!in_word || scanner->after_real);
     char copy[NUMBER_BYTES_MAX + 1];
     bool real = false;
     size_t length;
 
-    if (!sign && (is_word(before) || before == '.'))
+    if (!sign && (in_word || before == '.'))
         return false;
     length = digits_number(at + sign, end, &real);
     if (length == 0) {

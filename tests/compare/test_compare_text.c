@@ -83,6 +83,8 @@ test_numbers_with_a_fraction_agree_when_they_are_near(void **state)
         { absolute, "inf", "-inf", "" },
         { absolute, "[nan 1.0]", "[NaN 1.1]", NULL },
         { absolute, "1e999", "1e998", "" },
+        { absolute, "1.5" PLUS_MINUS "0.25", "1.75" PLUS_MINUS "0.5", NULL },
+        { absolute, "1,000.5", "2,000.5", "" },
     };
 
     (void)state;
