@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import signal
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -15,6 +16,7 @@ import nbformat
 import pytest
 from PIL import Image
 
+from tests.system.commandline import heed_signals
 from tests.system.conftest import BINARY
 from tests.system.madebooks import (
     TIMEOUT_S,
@@ -406,6 +408,22 @@ def test_a_reader_that_leaves_ends_it(tmp_path: Path) -> None:
     finally:
         os.close(written)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_an_interrupt_ends_it_even_while_nobody_reads(tmp_path: Path) -> None:
+    for name in "a.ipynb", "b.ipynb":  # more than a pipe holds
+        write(tmp_path / name, *(code("x" * 10_000 + name) for _ in range(100)))
+    with subprocess.Popen(
+        [BINARY, "diff", "--report", "jsonl=-", "a.ipynb", "b.ipynb"],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        preexec_fn=heed_signals,
+    ) as process:
+        assert process.stdout is not None
+        assert b'"begin"' in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(TIMEOUT_S) == 130
 
 
 # --- what it prints ---
