@@ -323,7 +323,8 @@ numbers_far(json_t *ret, struct slice expected, struct slice actual,
             continue;
         if (!is_number(&pair.a) || !is_number(&pair.b))
             break;
-        r = numbers_add(ret, pair.a.value, pair.b.value);
+        if (pair.a.value != pair.b.value) /* 1 is not 1.0, but not far from it */
+            r = numbers_add(ret, pair.a.value, pair.b.value);
     } while (r == 0 && pair.a.kind != KIND_END);
     return r;
 }

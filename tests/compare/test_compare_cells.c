@@ -249,7 +249,7 @@ test_pointers_of_project_and_cell_add_up(void **state)
 static void
 test_numbers_that_are_too_far_apart_are_listed(void **state)
 {
-    json_t *answer = ask_texts(NULL, "a 1.0 2.0\nb 3", "a 1.5 2.0\nb 4"), *numbers;
+    json_t *answer = ask_texts(NULL, "a 1.0 2 2.0\nb 3", "a 1.5 2.0 2.0\nb 4"), *numbers;
 
     (void)state;
     numbers = json_object_get(difference_of(answer, 0), "numbers");
