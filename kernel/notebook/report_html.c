@@ -84,6 +84,13 @@ destroy(void *arg)
     free(report);
 }
 
+/* Whether nothing was run: two notebooks were compared. */
+static bool
+is_diff(const struct report_html *report)
+{
+    return strcmp(report->mode, "diff") == 0;
+}
+
 static const char *
 say(const struct report_html *report, enum parts_status status)
 {
@@ -96,7 +103,7 @@ say(const struct report_html *report, enum parts_status status)
         [PARTS_SKIPPED] = "skipped", [PARTS_NOT_RUN] = "not run",
     };
 
-    return strcmp(report->mode, "diff") == 0 ? of_diff[status] : sayings[status];
+    return is_diff(report) ? of_diff[status] : sayings[status];
 }
 
 static int
@@ -178,7 +185,7 @@ put_section(struct report_html *report, const json_t *event, const char *anchor)
     int r;
 
     ink_init(&section, CELL_BYTES_MAX);
-    html_put_cell(&section, event, anchor);
+    html_put_cell(&section, event, anchor, say(report, parts_status(event)));
     r = section.failure;
     if (r > 0 || report->bytes + sections->buffer.length + section.buffer.length >
                      PAGE_BYTES_MAX) {
@@ -362,7 +369,6 @@ put_headline(const struct report_html *report, struct ink *ink, const json_t *ev
 {
     const json_t *counts = json_object_get(event, "notebooks");
     const char *status = report_read_text(event, "status");
-    bool is_diff = strcmp(report->mode, "diff") == 0;
     unsigned long long all = 0, failed = report_read_count(counts, "failed") +
                                          report_read_count(counts, "error");
 
@@ -370,10 +376,10 @@ put_headline(const struct report_html *report, struct ink *ink, const json_t *ev
         all += report_read_count(counts, parts_status_name(i));
     if (failed > 0)
         ink_format(ink, "%llu of %llu notebooks %s", failed, all,
-                   is_diff ? "differ" : "failed");
+                   is_diff(report) ? "differ" : "failed");
     else if (all == 0)
-        ink_text(ink, is_diff ? "No notebooks" : "No notebook was run");
-    else if (is_diff)
+        ink_text(ink, is_diff(report) ? "No notebooks" : "No notebook was run");
+    else if (is_diff(report))
         ink_count(ink, all, "notebook is the same", "notebooks are the same");
     else
         ink_count(ink, all, "notebook passed", "notebooks passed");
@@ -410,7 +416,8 @@ put_head(struct report_html *report, struct ink *ink, const json_t *event)
     if (report->indexed > 0) {
         ink_format(ink, "<details class=\"index\"%s><summary>",
                    report->indexed <= OPEN_ENTRIES_MAX ? " open" : "");
-        ink_count(ink, report->indexed, "failed cell", NULL);
+        ink_count(ink, report->indexed, is_diff(report) ? "cell differs" : "failed cell",
+                  is_diff(report) ? "cells differ" : NULL);
         ink_text(ink, "</summary>\n<ol>\n");
         ink_slice(ink, buffer_slice(&report->index.buffer));
         ink_text(ink, "</ol></details>\n");
@@ -421,19 +428,20 @@ put_head(struct report_html *report, struct ink *ink, const json_t *event)
 }
 
 static void
-put_tools(struct ink *ink)
+put_tools(const struct report_html *report, struct ink *ink)
 {
+    ink_text(ink, "<main>\n<div class=\"tools\" role=\"search\" hidden>\n"
+                  "<div class=\"group\" role=\"group\" aria-label=\"Which notebooks\">"
+                  "<button type=\"button\" id=\"all\" aria-pressed=\"true\">All</button>"
+                  "<button type=\"button\" id=\"failed\" aria-pressed=\"false\">");
+    ink_text(ink, is_diff(report) ? "Differ" : "Failed");
     ink_text(
         ink,
-        "<main>\n<div class=\"tools\" role=\"search\" hidden>\n"
-        "<div class=\"group\" role=\"group\" aria-label=\"Which notebooks\">"
-        "<button type=\"button\" id=\"all\" aria-pressed=\"true\">All</button>"
-        "<button type=\"button\" id=\"failed\" aria-pressed=\"false\">Failed</button>"
-        "</div>\n"
+        "</button></div>\n"
         "<input type=\"search\" id=\"search\" placeholder=\"Path, source, or reason\" "
         "aria-label=\"Look for\">\n"
         "<output id=\"shown\"></output>\n"
-        "<select id=\"order\" aria-label=\"Order\"><option value=\"failures\">Failures "
+        "<select id=\"order\" aria-label=\"Order\"><option value=\"failures\">Worst "
         "first</option><option value=\"name\">By name</option><option "
         "value=\"duration\">Slowest first</option></select>\n"
         "<button type=\"button\" id=\"unfold\" aria-pressed=\"false\">Unfold</button>\n"
@@ -513,7 +521,7 @@ on_end(struct report_html *report, const json_t *event)
     if (report->count > 0)
         qsort(report->books, report->count, sizeof report->books[0], compare_books);
     put_head(report, &ink, event);
-    put_tools(&ink);
+    put_tools(report, &ink);
     r = flush(report, &ink);
     if (r == 0)
         r = write_books(report, &ink);

@@ -41,7 +41,8 @@ void html_put_ends(struct ink *ink, struct slice canonical);
 /* One difference of a cell. */
 void html_put_difference(struct ink *ink, const json_t *difference);
 
-/* The section of a cell that did not pass. ANCHOR: its id. */
-void html_put_cell(struct ink *ink, const json_t *event, const char *anchor);
+/* The section of a cell that did not pass. ANCHOR: its id. STATUS: as it is said. */
+void html_put_cell(struct ink *ink, const json_t *event, const char *anchor,
+                   const char *status);
 
 #endif

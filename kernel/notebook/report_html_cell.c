@@ -10,16 +10,14 @@
 #define DIFFERENCES_MAX 50 /* of a cell */
 
 static void
-put_title(struct ink *ink, const json_t *event)
+put_title(struct ink *ink, const json_t *event, const char *status)
 {
     double seconds = parts_number(event, "seconds", NAN);
     const char *id = report_read_text(event, "id");
 
     ink_format(ink, "<h4>Cell %llu <span class=\"badge %s\">%s</span><small>",
                report_read_count(event, "cell"), parts_status_name(parts_status(event)),
-               parts_status(event) == PARTS_NOT_RUN
-                   ? "not run"
-                   : parts_status_name(parts_status(event)));
+               status);
     if (report_read_count(event, "line") > 0)
         ink_format(ink, "line %llu ", report_read_count(event, "line"));
     if (!isnan(seconds)) {
@@ -81,14 +79,15 @@ put_traceback(struct ink *ink, const json_t *lines)
 }
 
 void
-html_put_cell(struct ink *ink, const json_t *event, const char *anchor)
+html_put_cell(struct ink *ink, const json_t *event, const char *anchor,
+              const char *status)
 {
     const json_t *differences = json_object_get(event, "differences");
     struct slice words = parts_string(event, "stderr_tail");
     size_t count = json_array_size(differences);
 
     ink_format(ink, "<section class=\"cell\" id=\"%s\">\n", anchor);
-    put_title(ink, event);
+    put_title(ink, event, status);
     ink_text(ink, "<p class=\"reason\">");
     html_put_name(ink, report_read_text(json_object_get(event, "reason"), "text"));
     ink_text(ink, "</p>\n");

@@ -273,8 +273,8 @@ static void
 put_notebook_end(struct report_text *report, const json_t *event)
 {
     static const char *const statuses[] = { "failed", "error", "not_run", "skipped" };
-    static const char *const sayings[] = { "failed", "ended by force", "not run",
-                                           "skipped" };
+    const char *const sayings[] = { report->is_diff ? "differ" : "failed",
+                                    "ended by force", "not run", "skipped" };
     const json_t *counts = json_object_get(event, "counts");
     struct ink *ink = &report->out;
     const char *before = "   ";
