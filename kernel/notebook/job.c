@@ -367,7 +367,7 @@ judge_cell(struct job *job, size_t cell, const size_t *broken)
 static int
 judge(struct job *job)
 {
-    size_t broken[JOB_RUNS_MAX];
+    size_t broken[JOB_RUNS_MAX] = { 0 };
     int r = 0;
 
     job->judged = true;
