@@ -104,7 +104,7 @@ grow(struct durations *durations)
 
     if (durations->count < durations->capacity)
         return 0;
-    entries = reallocarray(durations->entries, capacity, sizeof *entries);
+    entries = realloc(durations->entries, capacity * sizeof *entries);
     if (entries == NULL)
         return -ENOMEM;
     durations->entries = entries;
@@ -140,7 +140,7 @@ durations_add(struct durations *durations, const char *path, double seconds)
         forget_oldest(durations);
         place = place_of(durations, path, &found);
     }
-    entry.path = strdup(path);
+    entry.path = strndup(path, PATH_BYTES_MAX);
     if (entry.path == NULL)
         return -ENOMEM;
     if (grow(durations) != 0) {

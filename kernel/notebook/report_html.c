@@ -2,6 +2,7 @@
 #include "kernel/notebook/report_html.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +17,9 @@
 
 #define PAGE_BYTES_MAX ((size_t)64 * 1024 * 1024) /* of all details */
 #define CELL_BYTES_MAX ((size_t)24 * 1024 * 1024) /* of one cell's */
-#define BOOK_BYTES_MAX (PAGE_BYTES_MAX + CELL_BYTES_MAX)
+#define BOOK_BYTES_MAX (2 * PAGE_BYTES_MAX) /* never reached: see is_full */
 #define HEAD_BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define LINES_BYTES_MAX ((size_t)16 * 1024 * 1024) /* beyond them, of cells in a line */
 #define BOOKS_MAX 20000 /* notebooks */
 #define INDEX_MAX 100 /* failed cells that the index names */
 #define OPEN_ENTRIES_MAX 10 /* of it: more are folded at first */
@@ -41,6 +43,7 @@ struct report_html {
     size_t count, capacity;
     size_t bytes; /* of all that is to be seen inside */
     size_t left_out; /* notebooks beyond BOOKS_MAX */
+    size_t cells_left_out; /* for which the page has no place */
     struct ink index; /* owned: the list of failed cells */
     size_t indexed;
     char version[64], mode[16];
@@ -141,13 +144,14 @@ put_square(struct report_html *report, const json_t *event, const char *anchor)
 }
 
 static void
-put_row(struct report_html *report, const json_t *event)
+put_row(struct report_html *report, const json_t *event, const char *anchor)
 {
     enum parts_status status = parts_status(event);
     struct slice source = parts_string(event, "source"), line = { NULL, 0 };
     double seconds = parts_number(event, "seconds", NAN);
     struct ink *ink = &report->rows;
 
+    (void)anchor;
     while (source.length > 0 && line.length == 0)
         line = report_read_line(&source);
     ink_format(ink, "<tr><td>%llu</td><td class=\"badge %s\">%s</td><td class=\"time\">",
@@ -201,22 +205,52 @@ put_section(struct report_html *report, const json_t *event, const char *anchor)
         ink_slice(sections, buffer_slice(&section.buffer));
     }
     ink_fini(&section);
-    return r < 0 ? r : 0;
+    return r < 0 ? r : sections->failure < 0 ? sections->failure : 0;
+}
+
+/* What PUT appends is there as a whole, or not at all. 0 or -ENOMEM. */
+static int
+put_whole(struct report_html *report, struct ink *ink, const json_t *event,
+          const char *anchor,
+          void (*put)(struct report_html *report, const json_t *event,
+                      const char *anchor))
+{
+    size_t length = ink->buffer.length;
+
+    put(report, event, anchor);
+    if (ink->failure > 0)
+        ink_cut(ink, length);
+    return ink->failure;
+}
+
+/* Whether not even lines fit any more: a few million cells. */
+static bool
+is_full(const struct report_html *report)
+{
+    return report->bytes + report->strip.buffer.length + report->rows.buffer.length +
+               report->sections.buffer.length >
+           PAGE_BYTES_MAX + LINES_BYTES_MAX;
 }
 
 static int
 on_cell(struct report_html *report, const json_t *event)
 {
     char anchor[64];
+    int r;
 
+    if (is_full(report)) {
+        report->cells_left_out++;
+        return 0;
+    }
     snprintf(anchor, sizeof anchor, "n%zu-c%llu", report->count,
              report_read_count(event, "cell"));
-    put_square(report, event, anchor);
-    put_row(report, event);
-    if (!has_failed(parts_status(event)))
-        return 0;
-    put_entry(report, event, anchor);
-    return put_section(report, event, anchor);
+    r = put_whole(report, &report->strip, event, anchor, put_square);
+    if (r == 0)
+        r = put_whole(report, &report->rows, event, anchor, put_row);
+    if (r != 0 || !has_failed(parts_status(event)))
+        return r;
+    r = put_whole(report, &report->index, event, anchor, put_entry);
+    return r != 0 ? r : put_section(report, event, anchor);
 }
 
 static int
@@ -227,7 +261,7 @@ grow(struct report_html *report)
 
     if (report->count < report->capacity)
         return 0;
-    books = reallocarray(report->books, capacity, sizeof *books);
+    books = realloc(report->books, capacity * sizeof *books);
     if (books == NULL)
         return -ENOMEM;
     report->books = books;
@@ -284,7 +318,7 @@ on_notebook(struct report_html *report, const json_t *event)
     } else {
         if (grow(report) != 0)
             return -ENOMEM;
-        book.path = strdup(report_read_text(event, "path"));
+        book.path = strndup(report_read_text(event, "path"), PATH_MAX);
         if (book.path == NULL)
             return -ENOMEM;
         for (size_t i = 0; i < PARTS_STATUSES; i++)
@@ -505,6 +539,9 @@ write_books(struct report_html *report, struct ink *ink)
             r = report->write(buffer_slice(&book->inside.buffer), report->arg);
         ink_text(ink, "</div></details>\n");
     }
+    if (report->cells_left_out > 0)
+        ink_format(ink, "<p class=\"note\">%zu cells have no place here.</p>\n",
+                   report->cells_left_out);
     if (report->left_out > 0)
         ink_format(ink, "<p class=\"note\">%zu more notebooks are not shown.</p>\n",
                    report->left_out);

@@ -181,30 +181,33 @@ mime_of(struct slice bytes)
     return NULL;
 }
 
-/* Whether PATH could be read as a whole. What is no plain file is not waited for. */
-static bool
+/* 0: PATH was read as a whole, -ENOMEM, or 1: it cannot be. What is no plain file is not
+ * waited for. */
+static int
 read_picture(const char *path, struct buffer *ret)
 {
     CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     size_t size;
+    int r;
 
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 ||
         (uintmax_t)st.st_size > PICTURE_BYTES_MAX)
-        return false;
+        return 1;
     size = (size_t)st.st_size;
-    if (buffer_reserve(ret, size) != 0)
-        return false;
+    r = buffer_reserve(ret, size);
+    if (r != 0)
+        return r;
     while (ret->length < size) {
         ssize_t n = read(fd, ret->data + ret->length, size - ret->length);
 
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return false;
+            return 1;
         ret->length += (size_t)n;
     }
-    return true;
+    return 0;
 }
 
 static void
@@ -222,6 +225,7 @@ put_figure(struct ink *ink, const json_t *image, const char *role)
     CLEANUP(buffer_fini) struct buffer bytes;
     const char *path = report_read_text(image, role), *mime = NULL;
     char size[32];
+    int r;
 
     buffer_init(&bytes, PICTURE_BYTES_MAX);
     if (path[0] == '\0')
@@ -230,8 +234,11 @@ put_figure(struct ink *ink, const json_t *image, const char *role)
     ink_format(ink, "<figure><figcaption>%s", role);
     put_size(ink, json_object_get(image, size));
     ink_text(ink, "</figcaption>");
-    if (read_picture(path, &bytes))
+    r = read_picture(path, &bytes);
+    if (r == 0)
         mime = mime_of(buffer_slice(&bytes));
+    else if (r < 0)
+        ink->failure = r;
     if (mime != NULL) {
         html_put_image(ink, mime, buffer_slice(&bytes), role);
     } else {

@@ -330,6 +330,8 @@ on_notebook(struct report_text *report, const json_t *event)
     put_notebook_end(report, event);
     put_sentence(report, "", parts_string(json_object_get(event, "reason"), "text"));
     ink_slice(ink, buffer_slice(&report->cells.buffer));
+    if (report->cells.failure < 0)
+        ink->failure = report->cells.failure;
     ink_clear(&report->cells);
     json_array_foreach(notes, i, note) put_sentence(report, "note: ", parts_slice(note));
     put_sentence(report, "recorded in ", parts_string(event, "pending"));
