@@ -187,9 +187,9 @@ on_parent_end(int fd, uint32_t events, void *arg)
 static int
 watch_parent(struct serve *serve, struct error *err)
 {
-    serve->parent = (int)syscall(SYS_pidfd_open, getppid(), 0);
+    serve->parent = watch_open_parent(err);
     if (serve->parent < 0)
-        return error_errno(err, "pidfd_open of the parent");
+        return serve->parent;
     return loop_add_fd(&serve->parent_source, serve->loop, serve->parent, EPOLLIN,
                        on_parent_end, serve);
 }

@@ -2,6 +2,7 @@
 /* cellwall test: notebooks as regression tests. */
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,27 +11,25 @@
 #include <unistd.h>
 
 #include "contexts/loop.h"
-#include "contexts/spawner.h"
-#include "contexts/tier.h"
 #include "kernel/cli/console.h"
 #include "kernel/command.h"
 #include "kernel/limits.h"
 #include "kernel/log.h"
+#include "kernel/notebook/accepting.h"
 #include "kernel/notebook/durations.h"
 #include "kernel/notebook/engine.h"
 #include "kernel/notebook/find.h"
 #include "kernel/notebook/item.h"
-#include "kernel/notebook/pending.h"
 #include "kernel/notebook/project.h"
 #include "kernel/notebook/reporting.h"
 #include "kernel/notebook/suite.h"
-#include "kernel/server.h"
+#include "kernel/notebook/supply.h"
+#include "kernel/watch.h"
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
 #include "protocol/tree.h"
 
 #define EXIT_STATUS_BROKEN 3 /* nothing failed, but something could not be tested */
-#define ZYGOTE_RUNS 3 /* so many are worth a zygote of our own */
 #define RESULTS "cellwall-results"
 
 enum {
@@ -45,7 +44,7 @@ struct arguments {
     const char *cell_timeout, *notebook_timeout, *network, *limits, *tier, *server;
     const char *results, *flaky, *against;
     struct option_list sanitize, reports;
-    bool record, accept, list, quiet, verbose;
+    bool record, accept, list, quiet, verbose, die_with_parent;
 };
 
 static const struct option_spec options[] = {
@@ -104,6 +103,9 @@ static const struct option_spec options[] = {
     { "server", 0, OPTION_TEXT, "FILE", NULL, offsetof(struct arguments, server),
       "The server.json of a running server, which makes interpreters sooner; none: ask\n"
       "none. The default is this user's, if it runs." },
+    { "die-with-parent", 0, OPTION_FLAG, NULL, NULL,
+      offsetof(struct arguments, die_with_parent),
+      "End when the process that has started the test ends." },
     { "quiet", 'q', OPTION_FLAG, NULL, NULL, offsetof(struct arguments, quiet),
       "Print nothing for a person." },
     { "verbose", 'v', OPTION_FLAG, NULL, NULL, offsetof(struct arguments, verbose),
@@ -112,18 +114,19 @@ static const struct option_spec options[] = {
 
 /* All that a test run holds. */
 struct program {
-    struct spawner *spawner; /* owned */
+    struct supply *supply; /* owned */
     struct console console; /* owned */
     struct loop *loop; /* owned */
     struct loop_source *signals; /* owned */
+    int parent; /* owned: its pidfd */
+    struct loop_source *parent_source; /* owned */
     struct engine *engine; /* owned */
     struct durations *durations; /* owned */
     struct reporting *reporting; /* owned */
     struct suite *suite; /* owned */
     json_t *overrides; /* owned */
-    struct server_found server;
     struct found found; /* owned */
-    size_t told; /* of zygotes */
+    struct item_options items;
     bool has_console, stopped;
 };
 
@@ -135,12 +138,13 @@ program_fini(struct program *program)
     durations_destroy(program->durations);
     engine_destroy(program->engine);
     loop_source_destroy(program->signals);
+    loop_source_destroy(program->parent_source);
+    close_fdp(&program->parent);
     if (program->has_console)
         console_fini(&program->console);
-    server_found_fini(&program->server);
     found_fini(&program->found);
     json_decref(program->overrides);
-    spawner_destroy(program->spawner);
+    supply_destroy(program->supply);
     loop_destroy(program->loop);
 }
 
@@ -164,6 +168,28 @@ on_signals_readable(int fd, uint32_t events, void *arg)
 
     (void)fd, (void)events;
     return r < 0 ? r : 0;
+}
+
+static int
+on_parent_end(int fd, uint32_t events, void *arg)
+{
+    struct program *program = arg;
+
+    (void)fd, (void)events;
+    loop_source_destroy(program->parent_source); /* it stays readable */
+    program->parent_source = NULL;
+    on_signal(SIGTERM, program);
+    return 0;
+}
+
+static int
+watch_parent(struct program *program, struct error *err)
+{
+    program->parent = watch_open_parent(err);
+    if (program->parent < 0)
+        return program->parent;
+    return loop_add_fd(&program->parent_source, program->loop, program->parent, EPOLLIN,
+                       on_parent_end, program);
 }
 
 /* --- the command line ----------------------------------------------------------- */
@@ -285,197 +311,6 @@ read_mode(struct suite_options *ret, const struct arguments *arguments, struct e
     return read_count("flaky", arguments->flaky, 2, JOB_RUNS_MAX, &ret->runs, err);
 }
 
-/* --- where interpreters come from ------------------------------------------------ */
-
-/* Of a zygote: that it is ready, or cannot be had. What else matters is told by cells. */
-static void
-on_told(const char *text, void *arg)
-{
-    struct program *program = arg;
-
-    (void)text;
-    program->told++;
-}
-
-static int
-find_server(char ret[SPAWNER_ADDRESS_BYTES], void *arg)
-{
-    const struct program *program = arg;
-
-    memcpy(ret, program->server.address, sizeof program->server.address);
-    return 0;
-}
-
-struct finding {
-    bool done, works;
-    char refusal[2 * ERROR_TEXT_BYTES];
-};
-
-static int
-on_tier(const struct tier_report *report, void *arg)
-{
-    struct finding *finding = arg;
-
-    finding->done = true;
-    finding->works = report->works;
-    if (!report->works)
-        tier_refusal(finding->refusal, sizeof finding->refusal, report);
-    return 0;
-}
-
-/* Whether full sandboxes can be had, before each cell says that they cannot. */
-static int
-check_tier(struct program *program, bool needs_full, bool *ret_full, struct error *err)
-{
-    struct finding finding = { 0 };
-    struct tier_probe *probe;
-    int r = tier_probe_begin(&probe, program->loop, program->spawner, SANDBOX_TIER_FULL,
-                             NULL, on_tier, &finding, err);
-
-    while (r == 0 && !finding.done)
-        r = loop_wait(program->loop, -1);
-    if (r != 0)
-        return r < 0 ? r : TEST_E_START;
-    *ret_full = finding.works;
-    if (!finding.works && needs_full)
-        return error_set(err, TEST_E_START, "%s", finding.refusal);
-    return 0;
-}
-
-/* Until they are ready: what is started by exec meanwhile would import the same again,
- * beside them. */
-static int
-warm_zygotes(struct program *program)
-{
-    size_t begun;
-    int r = spawner_use_zygotes(program->spawner, 1, on_told, program);
-
-    if (r == 0)
-        r = suite_warm(program->suite, ZYGOTE_RUNS, &begun);
-    while (r == 0 && program->told < begun && !program->stopped)
-        r = loop_wait(program->loop, -1);
-    return r;
-}
-
-/* A running server has warm interpreters; else zygotes of our own, where there are enough
- * runs to make up for their start. What is to be found flaky gets neither: interpreters
- * that were forked from one have the same hash seed and addresses. */
-static int
-prepare_spawner(struct program *program, const struct suite_options *wanted,
-                struct error *err)
-{
-    bool has_server = program->server.address[0] != '\0', full = false;
-    bool may_fork = wanted->mode != JOB_FLAKY;
-    int r = 0;
-
-    if (has_server && may_fork)
-        r = spawner_use_server(program->spawner, find_server, on_told, program);
-    if (r == 0)
-        r = check_tier(program, wanted->tier == SANDBOX_TIER_FULL, &full, err);
-    return r == 0 && full && !has_server && may_fork ? warm_zygotes(program) : r;
-}
-
-static int
-look_for_server(struct program *program, const char *named, struct error *err)
-{
-    const char *variable = getenv("CELLWALL_SERVER");
-    int r;
-
-    if (named == NULL && variable != NULL && variable[0] != '\0')
-        named = variable;
-    if (named != NULL && strcmp(named, SERVER_NOWHERE) == 0)
-        return 0;
-    r = server_find(&program->server, named, err);
-    if (r == 0 && named != NULL && access(program->server.address, F_OK) < 0)
-        return error_set(err, TEST_E_START, "no server listens at %s",
-                         program->server.address);
-    if (r <= 0)
-        return r;
-    program->server.address[0] = '\0';
-    if (named != NULL)
-        return TEST_E_START;
-    *err = (struct error){ 0 }; /* one that is no use is none */
-    return 0;
-}
-
-/* --- accepting ------------------------------------------------------------------- */
-
-static int
-accept_one(const char *path, const char *cell, size_t *ret_cells, struct error *err)
-{
-    struct pending_accepted accepted = { 0 };
-    int r = pending_accept(path, cell, &accepted, err);
-
-    if (r != 0)
-        return r < 0 ? r : TEST_E_START;
-    *ret_cells += accepted.cells;
-    printf("%s: %zu accepted", path, accepted.cells);
-    if (accepted.left > 0)
-        printf(", %zu pending", accepted.left);
-    putchar('\n');
-    return 0;
-}
-
-static bool
-has_pending(const char *path)
-{
-    char pending[PATH_MAX];
-
-    return pending_path(pending, path, NULL) == 0 && access(pending, F_OK) == 0;
-}
-
-static int
-accept_found(const char *path, size_t *ret_cells, struct error *err)
-{
-    struct found found = { 0 };
-    int r = find_notebooks(&found, path, err);
-
-    for (size_t i = 0; r == 0 && i < found.count; i++) {
-        if (found.count == 1 || has_pending(found.paths[i]))
-            r = accept_one(found.paths[i], NULL, ret_cells, err);
-    }
-    found_fini(&found);
-    return r <= 0 ? r : TEST_E_START;
-}
-
-/* PATH, or PATH:CELL where there is no such file. */
-static int
-accept_path(const char *path, size_t *ret_cells, struct error *err)
-{
-    CLEANUP(freep) char *notebook = NULL;
-    char *colon;
-
-    if (access(path, F_OK) == 0)
-        return accept_found(path, ret_cells, err);
-    notebook = strdup(path);
-    if (notebook == NULL)
-        return -ENOMEM;
-    colon = strrchr(notebook, ':');
-    if (colon == NULL)
-        return accept_found(path, ret_cells, err);
-    *colon = '\0';
-    return accept_one(notebook, colon + 1, ret_cells, err);
-}
-
-static int
-accept_all(const struct arguments *arguments)
-{
-    size_t cells = 0;
-    struct error err = { 0 };
-    int r = 0;
-
-    if (arguments->paths.count == 0)
-        r = accept_found(".", &cells, &err);
-    for (size_t i = 0; r == 0 && i < arguments->paths.count; i++)
-        r = accept_path(arguments->paths.items[i], &cells, &err);
-    if (r == 0 && cells == 0)
-        puts("nothing is pending");
-    if (r == 0)
-        return EXIT_STATUS_OK;
-    log_line("test: %s", err.text[0] != '\0' ? err.text : strerror(-r));
-    return EXIT_STATUS_BROKEN;
-}
-
 /* --- the run --------------------------------------------------------------------- */
 
 static int
@@ -505,7 +340,7 @@ static int
 open_program(struct program *program, const struct arguments *arguments,
              struct error *err)
 {
-    int r = arguments->list ? 0 : spawner_create(&program->spawner, err);
+    int r = arguments->list ? 0 : supply_create(&program->supply, arguments->server, err);
 
     if (r == 0)
         r = console_init(&program->console, TEST_E_STOPPED, err);
@@ -518,17 +353,16 @@ open_program(struct program *program, const struct arguments *arguments,
     program->console.arg = program;
     r = loop_add_fd(&program->signals, program->loop, program->console.signals, EPOLLIN,
                     on_signals_readable, program);
-    if (r == 0 && program->spawner != NULL)
-        r = spawner_attach(program->spawner, program->loop);
-    if (r == 0 && !arguments->list)
-        r = look_for_server(program, arguments->server, err);
+    if (r == 0 && arguments->die_with_parent)
+        r = watch_parent(program, err);
+    if (r == 0 && program->supply != NULL)
+        r = supply_attach(program->supply, program->loop);
     return r;
 }
 
 static int
 create_suite(struct program *program, const struct arguments *arguments,
-             const struct item_options *items, struct suite_options *wanted,
-             struct error *err)
+             struct suite_options *wanted, struct error *err)
 {
     int r =
         reporting_create(&program->reporting, &arguments->reports, &program->console,
@@ -540,10 +374,11 @@ create_suite(struct program *program, const struct arguments *arguments,
     if (r < 0)
         return r;
     wanted->loop = program->loop;
-    wanted->spawner = program->spawner;
+    if (program->supply != NULL)
+        wanted->spawner = supply_spawner(program->supply);
     wanted->reporting = program->reporting;
     wanted->durations = program->durations;
-    wanted->items = items;
+    wanted->items = &program->items;
     r = suite_create(&program->suite, wanted);
     return r == 0 ? add_all(program) : r;
 }
@@ -566,25 +401,30 @@ static int
 test(struct program *program, const struct arguments *arguments,
      struct suite_options *wanted, const char **ret_status, struct error *err)
 {
-    struct item_options items = { .language = arguments->language,
-                                  .against = arguments->against,
-                                  .config = arguments->config,
-                                  .overrides = program->overrides };
     int r = find_all(program, arguments, err);
 
     if (r == 0)
         r = open_program(program, arguments, err);
     if (r == 0)
-        r = engine_create(&program->engine, arguments->python,
-                          json_object_get(program->server.document, "preload"), err);
+        r = engine_create(
+            &program->engine, arguments->python,
+            program->supply != NULL ? supply_preload(program->supply) : NULL, err);
     if (r != 0)
         return r < 0 || r == TEST_E_USAGE ? r : TEST_E_START;
-    items.engine = program->engine;
-    r = create_suite(program, arguments, &items, wanted, err);
+    program->items = (struct item_options){ .engine = program->engine,
+                                            .language = arguments->language,
+                                            .against = arguments->against,
+                                            .config = arguments->config,
+                                            .overrides = program->overrides };
+    r = create_suite(program, arguments, wanted, err);
     if (r == 0 && arguments->list)
         return suite_list(program->suite, err);
     if (r == 0)
-        r = prepare_spawner(program, wanted, err);
+        r = supply_prepare(program->supply, program->suite,
+                           &(struct supply_wish){ .tier = wanted->tier,
+                                                  .may_fork = wanted->mode != JOB_FLAKY,
+                                                  .stopped = &program->stopped },
+                           err);
     if (r == 0 && program->stopped)
         r = TEST_E_STOPPED;
     if (r == 0) {
@@ -597,9 +437,26 @@ test(struct program *program, const struct arguments *arguments,
 }
 
 static int
+tell(int result, const struct error *err, int status)
+{
+    if (result != 0 && result != TEST_E_STOPPED)
+        log_line("test: %s", err->text[0] != '\0' ? err->text : strerror(-result));
+    return status;
+}
+
+static int
+accept_all(const struct arguments *arguments)
+{
+    struct error err = { 0 };
+    int r = accepting_run(&arguments->paths, &err);
+
+    return tell(r, &err, r == 0 ? EXIT_STATUS_OK : EXIT_STATUS_BROKEN);
+}
+
+static int
 run_arguments(const struct arguments *arguments)
 {
-    CLEANUP(program_fini) struct program program = { 0 };
+    CLEANUP(program_fini) struct program program = { .parent = -1 };
     struct suite_options wanted = {
         .results = arguments->results != NULL ? arguments->results : RESULTS,
         .tier = strcmp(arguments->tier, "nested") == 0 ? SANDBOX_TIER_NESTED
@@ -620,9 +477,7 @@ run_arguments(const struct arguments *arguments)
         return accept_all(arguments);
     if (r == 0)
         r = test(&program, arguments, &wanted, &status, &err);
-    if (r != 0 && r != TEST_E_STOPPED)
-        log_line("test: %s", err.text[0] != '\0' ? err.text : strerror(-r));
-    return status_of(&program, r, status);
+    return tell(r, &err, status_of(&program, r, status));
 }
 
 static void

@@ -129,6 +129,14 @@ open_parent(struct watch *watch, struct error *err)
 }
 
 int
+watch_open_parent(struct error *err)
+{
+    int fd = (int)syscall(SYS_pidfd_open, getppid(), 0);
+
+    return fd >= 0 ? fd : error_errno(err, "pidfd_open of the parent");
+}
+
+int
 watch_create(struct watch **ret, struct loop *loop, struct kernel *kernel,
              struct error *err)
 {

@@ -25,6 +25,10 @@ void watch_prepare(void);
 /* A signalfd for these, non-blocking; the caller's. < 0. */
 int watch_open_signals(struct error *err);
 
+/* A pidfd of the process that has started this one, readable when it has ended; the
+ * caller's. < 0. */
+int watch_open_parent(struct error *err);
+
 /* SIGINT interrupts KERNEL; SIGTERM, SIGHUP, and the end of the process that the
  * environment variable JPY_PARENT_PID names, stop it. LOOP and KERNEL are borrowed. 0,
  * WATCH_E_ORPHAN, < 0. */

@@ -438,6 +438,23 @@ def test_a_signal_ends_it_and_leaves_nothing(
     check_junit(ElementTree.parse(junit).getroot())
 
 
+def test_it_ends_with_its_parent_where_it_is_told_to(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path / "a.ipynb", code(WAITS))
+    words = command("--die-with-parent", "--quiet", "a.ipynb")
+    parent = subprocess.Popen(
+        ["sh", "-c", '"$@" & wait', "sh", *words],
+        env=env,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+    )
+    wait_for(tmp_path / "begun")
+    parent.kill()
+    parent.wait(TIMEOUT_S)
+    assert_nothing_is_left(env)
+
+
 def test_a_reader_that_goes_away_ends_it(env: dict[str, str], tmp_path: Path) -> None:
     write(tmp_path / "a.ipynb", code("1", result("2")))
     ours, theirs = os.pipe()
