@@ -108,8 +108,15 @@ apply_skip(struct reading *reading, const struct word *word)
 static int
 apply_raises(struct reading *reading, const struct word *word)
 {
-    reading->directives->raises = true;
-    return say(reading, "raises", "true", word);
+    reading->directives->raises = DIRECTIVES_MUST_RAISE;
+    return say(reading, "raises", "must", word);
+}
+
+static int
+apply_may_raise(struct reading *reading, const struct word *word)
+{
+    reading->directives->raises = DIRECTIVES_MAY_RAISE;
+    return say(reading, "raises", "may", word);
 }
 
 static int
@@ -251,9 +258,9 @@ static const struct theirs {
     { "PYTEST_VALIDATE_IGNORE_OUTPUT", "pytest-validate-ignore-output", apply_ignore },
     { "NBVAL_IGNORE_OUTPUT", "nbval-ignore-output", apply_ignore },
     { "NBVAL_CHECK_OUTPUT", "nbval-check-output", apply_check },
-    { "NBVAL_RAISES_EXCEPTION", "nbval-raises-exception", apply_raises },
+    { "NBVAL_RAISES_EXCEPTION", "nbval-raises-exception", apply_may_raise },
     { "NBVAL_SKIP", "nbval-skip", apply_skip },
-    { NULL, "raises-exception", apply_raises },
+    { NULL, "raises-exception", apply_may_raise },
     { NULL, "skip-execution", apply_skip },
 };
 

@@ -16,10 +16,13 @@
 
 enum directives_compare { DIRECTIVES_DEFAULT, DIRECTIVES_COMPARE, DIRECTIVES_IGNORE };
 
+/* Whether it raises an exception. nbval and nbclient have tags that allow one. */
+enum directives_raises { DIRECTIVES_NEVER, DIRECTIVES_MAY_RAISE, DIRECTIVES_MUST_RAISE };
+
 /* Plain data, zeroed at first. */
 struct directives {
     bool skip; /* is not run */
-    bool raises; /* must raise an exception */
+    enum directives_raises raises;
     enum directives_compare compare; /* its outputs */
     double timeout_s; /* 0: as all others */
     json_t *comparison; /* owned or NULL: settings for this cell, as in the

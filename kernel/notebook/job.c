@@ -291,12 +291,12 @@ static int
 judge_exception(struct job *job, size_t cell)
 {
     const struct play_cell *played = play_cell(job->plays[0], cell);
-    bool expected = job->directives[cell].raises;
+    enum directives_raises expected = job->directives[cell].raises;
 
-    if (!played->raised && expected)
+    if (!played->raised && expected == DIRECTIVES_MUST_RAISE)
         return verdict_set(&job->verdicts[cell], VERDICT_FAILED, "no_exception",
                            "it should have raised an exception, and did not");
-    if (!played->raised || expected || job->item->allows_errors)
+    if (!played->raised || expected != DIRECTIVES_NEVER || job->item->allows_errors)
         return 0;
     if (wants_comparison(job, cell) && has_error(&job->notebook->cells[cell]))
         return 0; /* it is stored, so it is compared like any other output */

@@ -100,7 +100,7 @@ test_a_cell_that_says_nothing_has_no_directives(void **state)
 
     (void)state;
     assert_false(said.directives.skip);
-    assert_false(said.directives.raises);
+    assert_int_equal(said.directives.raises, DIRECTIVES_NEVER);
     assert_int_equal(said.directives.compare, DIRECTIVES_DEFAULT);
     assert_true(said.directives.timeout_s == 0);
     assert_null(said.directives.comparison);
@@ -138,18 +138,20 @@ test_nbvals_and_nbclients_tags(void **state)
 {
     static const struct {
         const char *tag;
-        bool skip, raises;
+        bool skip;
+        enum directives_raises raises;
         enum directives_compare compare;
     } rows[] = {
-        { "\"nbval-ignore-output\"", false, false, DIRECTIVES_IGNORE },
-        { "\"pytest-validate-ignore-output\"", false, false, DIRECTIVES_IGNORE },
-        { "\"nbval-check-output\"", false, false, DIRECTIVES_COMPARE },
-        { "\"nbval-raises-exception\"", false, true, DIRECTIVES_DEFAULT },
-        { "\"raises-exception\"", false, true, DIRECTIVES_DEFAULT },
-        { "\"nbval-skip\"", true, false, DIRECTIVES_DEFAULT },
-        { "\"skip-execution\"", true, false, DIRECTIVES_DEFAULT },
-        { "\"NBVAL_SKIP\"", false, false, DIRECTIVES_DEFAULT },
-        { "3, null, \"nbval-skip\"", true, false, DIRECTIVES_DEFAULT },
+        { "\"nbval-ignore-output\"", false, DIRECTIVES_NEVER, DIRECTIVES_IGNORE },
+        { "\"pytest-validate-ignore-output\"", false, DIRECTIVES_NEVER,
+          DIRECTIVES_IGNORE },
+        { "\"nbval-check-output\"", false, DIRECTIVES_NEVER, DIRECTIVES_COMPARE },
+        { "\"nbval-raises-exception\"", false, DIRECTIVES_MAY_RAISE, DIRECTIVES_DEFAULT },
+        { "\"raises-exception\"", false, DIRECTIVES_MAY_RAISE, DIRECTIVES_DEFAULT },
+        { "\"nbval-skip\"", true, DIRECTIVES_NEVER, DIRECTIVES_DEFAULT },
+        { "\"skip-execution\"", true, DIRECTIVES_NEVER, DIRECTIVES_DEFAULT },
+        { "\"NBVAL_SKIP\"", false, DIRECTIVES_NEVER, DIRECTIVES_DEFAULT },
+        { "3, null, \"nbval-skip\"", true, DIRECTIVES_NEVER, DIRECTIVES_DEFAULT },
     };
 
     (void)state;

@@ -177,8 +177,12 @@ GALLERY = {
         "ZeroDivisionError: division by zero",
     ),
     "no_exception": Case(
-        [code("None", tags=["raises-exception"]), code(AFTER, after)],
-        "failed passed",
+        [
+            code("None", tags=["cellwall-raises"]),
+            code("None", tags=["raises-exception"]),
+            code(AFTER, after),
+        ],
+        "failed passed passed",
         "no_exception",
     ),
     "other_exception": Case(
