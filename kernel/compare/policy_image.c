@@ -57,6 +57,13 @@ draw(json_t **ret, const struct image *expected, const struct image *actual)
     return r < 0 ? r : 0;
 }
 
+/* Pictures of different size have no distance. */
+static json_t *
+measured(const struct image_distance *distance, double value)
+{
+    return distance->same_size ? json_real(value) : json_null();
+}
+
 static int
 describe(json_t **ret, const struct policy *policy, const struct picture sides[2],
          const struct image_distance *distance)
@@ -70,12 +77,13 @@ describe(json_t **ret, const struct policy *policy, const struct picture sides[2
         r = base64_encode(&actual, buffer_slice(&sides[1].file));
     if (r == 0) {
         *ret = json_pack(
-            "{s:s, s:[I, I], s:[I, I], s:f, s:f, s:f, s:f, s:O, s:O, s:O}", "mime",
+            "{s:s, s:[I, I], s:[I, I], s:o, s:f, s:o, s:f, s:O, s:O, s:O}", "mime",
             policy->type, "expected_size", (json_int_t)sides[0].width,
             (json_int_t)sides[0].height, "actual_size", (json_int_t)sides[1].width,
-            (json_int_t)sides[1].height, "rms", distance->rms, "rms_limit", policy->rms,
-            "share", distance->share, "share_limit", policy->pixels, "expected", expected,
-            "actual", actual, "difference", drawn);
+            (json_int_t)sides[1].height, "rms", measured(distance, distance->rms),
+            "rms_limit", policy->rms, "share", measured(distance, distance->share),
+            "share_limit", policy->pixels, "expected", expected, "actual", actual,
+            "difference", drawn);
         r = *ret == NULL ? -ENOMEM : 0;
     }
     json_decref(drawn);

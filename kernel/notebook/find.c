@@ -110,6 +110,8 @@ add(struct walk *walk)
 
     walk->notebooks++;
     absolute = realpath(walk->path, NULL);
+    if (absolute == NULL && errno == ENOENT) /* a link to nothing, as an annex has them */
+        absolute = strdup(walk->path);
     if (absolute == NULL)
         return errno == ENOMEM ? -ENOMEM : fail_errno(walk, "find");
     node = tsearch(absolute, &found->known, compare_texts);
@@ -198,7 +200,7 @@ walk_entry(struct walk *walk, int folder, const char *name, unsigned depth)
         return 0;
     if (S_ISLNK(status.st_mode) && fstatat(folder, name, &target, 0) == 0)
         status = target;
-    return S_ISREG(status.st_mode) ? add(walk) : 0;
+    return S_ISREG(status.st_mode) || S_ISLNK(status.st_mode) ? add(walk) : 0;
 }
 
 /* Takes FD. */

@@ -181,9 +181,19 @@ test_links_to_folders_are_not_followed(void **state)
     assert_int_equal(symlink("..", "n/loop"), 0);
     assert_int_equal(symlink("../other", "n/other"), 0);
     assert_int_equal(symlink("../other", "n/other.ipynb"), 0);
-    assert_int_equal(symlink("nowhere", "n/nowhere.ipynb"), 0);
     find(f, "n");
     assert_found(f, "n/a.ipynb ");
+}
+
+static void
+test_a_link_to_nothing_is_not_left_out_silently(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "n/a.ipynb");
+    assert_int_equal(symlink("nowhere", "n/nowhere.ipynb"), 0);
+    find(f, "n");
+    assert_found(f, "n/a.ipynb n/nowhere.ipynb ");
 }
 
 static void
@@ -249,6 +259,7 @@ main(void)
         TEST(test_a_folder_that_is_named_counts_even_if_it_is_hidden_or_virtual),
         TEST(test_no_notebook_is_found_twice),
         TEST(test_links_to_folders_are_not_followed),
+        TEST(test_a_link_to_nothing_is_not_left_out_silently),
         TEST(test_what_is_neither_file_nor_folder_is_refused_or_left_out),
         TEST(test_what_has_no_notebooks_is_an_error),
         TEST(test_a_path_that_is_too_long_is_an_error),
