@@ -54,22 +54,12 @@ static void
 put_traceback(struct ink *ink, const json_t *lines)
 {
     struct buffer text;
-    const json_t *line;
-    size_t i;
-    int r = 0;
+    int r;
 
     if (json_array_size(lines) == 0)
         return;
     buffer_init(&text, TRACEBACK_BYTES_MAX);
-    json_array_foreach(lines, i, line)
-    {
-        struct slice part = parts_slice(line);
-
-        if (r == 0)
-            r = buffer_append(&text, part.data, part.length);
-        if (r == 0)
-            r = buffer_append_text(&text, "\n");
-    }
+    r = report_read_lines(&text, lines);
     if (r < 0)
         ink->failure = r;
     ink_text(ink, "<p class=\"label\">Traceback</p>\n<pre tabindex=\"0\">");

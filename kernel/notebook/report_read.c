@@ -74,6 +74,25 @@ report_write_number(char ret[REPORT_NUMBER_BYTES], const json_t *value)
     }
 }
 
+int
+report_read_lines(struct buffer *ret, const json_t *lines)
+{
+    const json_t *line;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach(lines, i, line)
+    {
+        struct slice part = parts_slice(line);
+
+        if (r == 0)
+            r = buffer_append(ret, part.data, part.length);
+        if (r == 0)
+            r = buffer_append_text(ret, "\n");
+    }
+    return r;
+}
+
 void
 report_write_distance(char ret[REPORT_NUMBER_BYTES], const json_t *value)
 {

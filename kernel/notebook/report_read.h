@@ -23,6 +23,11 @@ unsigned long long report_read_count(const json_t *event, const char *name);
 struct slice report_read_line(struct slice *text);
 size_t report_count_lines(struct slice text);
 
+/* Appends the strings of LINES, an array, each with a line's end. Results of
+ * buffer_append.
+ */
+int report_read_lines(struct buffer *ret, const json_t *lines);
+
 /* A number in the fewest digits that mean it, or what a number is written as. */
 void report_write_number(char ret[REPORT_NUMBER_BYTES], const json_t *value);
 

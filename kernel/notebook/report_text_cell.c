@@ -52,22 +52,12 @@ static void
 put_traceback(const struct text_paper *paper, const json_t *lines)
 {
     struct buffer text;
-    const json_t *line;
-    size_t i;
-    int r = 0;
+    int r;
 
     if (json_array_size(lines) == 0)
         return;
     buffer_init(&text, TRACEBACK_BYTES_MAX);
-    json_array_foreach(lines, i, line)
-    {
-        struct slice part = parts_slice(line);
-
-        if (r == 0)
-            r = buffer_append(&text, part.data, part.length);
-        if (r == 0)
-            r = buffer_append_text(&text, "\n");
-    }
+    r = report_read_lines(&text, lines);
     ink_text(paper->ink, "\n");
     if (r < 0)
         paper->ink->failure = r;
