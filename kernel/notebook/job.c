@@ -24,6 +24,7 @@
 #define SIDE_BYTES_MAX (COMPARE_MESSAGE_BYTES_MAX / 2) /* of a cell, as JSON */
 #define NAME_SHOWN_BYTES 200 /* of an exception */
 #define VALUE_SHOWN_BYTES 300
+#define PRINTED_BYTES_MAX ((size_t)4 * 1024)
 #define TRACEBACK_BYTES_MAX ((size_t)16 << 20) /* of the outputs that have it */
 
 struct job {
@@ -237,30 +238,69 @@ wants_comparison(const struct job *job, size_t cell)
             directives->compare == DIRECTIVES_COMPARE);
 }
 
+/* Keeps the last of the text that OUTPUT is, if it is text. */
 static int
-add_traceback(const struct job *job, size_t cell)
+keep_tail(struct buffer *tail, const json_t *output)
+{
+    const json_t *text = json_object_get(output, "text");
+    const char *at = json_string_value(text);
+    size_t length = json_string_length(text);
+
+    if (at == NULL)
+        return 0;
+    if (length > PRINTED_BYTES_MAX) {
+        at += length - PRINTED_BYTES_MAX;
+        length = PRINTED_BYTES_MAX;
+    }
+    if (tail->length + length > PRINTED_BYTES_MAX)
+        buffer_consume(tail, tail->length + length - PRINTED_BYTES_MAX);
+    return buffer_append(tail, at, length);
+}
+
+/* TAIL as a text of its own, from the first whole character on. */
+static char *
+copy_tail(const struct buffer *tail)
+{
+    size_t at = 0;
+
+    while (at < tail->length && (tail->data[at] & 0xc0) == 0x80)
+        at++;
+    return tail->length > at ? strndup((const char *)tail->data + at, tail->length - at)
+                             : NULL;
+}
+
+/* What helps to see why the cell failed: the traceback, and what it had printed. */
+static int
+add_circumstances(const struct job *job, size_t cell)
 {
     const struct json_limits limits = { TRACEBACK_BYTES_MAX, JSON_DEPTH_MAX };
+    struct verdict *verdict = &job->verdicts[cell];
     CLEANUP(buffer_fini) struct buffer text;
+    CLEANUP(buffer_fini) struct buffer tail;
     CLEANUP(tree_decrefp) json_t *outputs = NULL;
     json_t *output;
     size_t i;
     int r;
 
     buffer_init(&text, TRACEBACK_BYTES_MAX);
+    buffer_init(&tail, PRINTED_BYTES_MAX);
     r = outputs_append(play_outputs(job->plays[0]), cell, &text);
     if (r == 0)
         r = tree_load(&outputs, buffer_slice(&text), &limits, NULL);
     if (r != 0)
-        return r < 0 ? r : 0; /* one that is too large is left out */
+        return r < 0 ? r : 0; /* what is too large is left out */
     json_array_foreach(outputs, i, output)
     {
         json_t *lines = json_object_get(output, "traceback");
 
-        if (lines != NULL && job->verdicts[cell].traceback == NULL)
-            job->verdicts[cell].traceback = json_incref(lines);
+        if (lines != NULL && verdict->traceback == NULL)
+            verdict->traceback = json_incref(lines);
+        if (r == 0)
+            r = keep_tail(&tail, output);
     }
-    return 0;
+    if (verdict->printed == NULL)
+        verdict->printed = copy_tail(&tail);
+    return r < 0 ? r : 0;
 }
 
 /* How much of TEXT is shown: whole characters. */
@@ -283,7 +323,7 @@ judge_raised(struct job *job, size_t cell)
                     name.length > 0 ? (const char *)name.data : "",
                     value.length > 0 ? ": " : "", shown(value, VALUE_SHOWN_BYTES),
                     value.length > 0 ? (const char *)value.data : "");
-    return r == 0 ? add_traceback(job, cell) : r;
+    return r == 0 ? add_circumstances(job, cell) : r;
 }
 
 /* Whether it should have raised, or not. */
@@ -324,7 +364,7 @@ judge_run(struct job *job, size_t cell, unsigned run, size_t broken)
     r = verdict_set(verdict, VERDICT_ERROR, played->reason, "%s%s", prefix, played->text);
     if (r == 0 && played->stderr_tail != NULL && verdict->stderr_tail == NULL)
         verdict->stderr_tail = strdup(played->stderr_tail);
-    return r;
+    return r == 0 ? add_circumstances(job, cell) : r;
 }
 
 /* The number of the cell that ended a run before its end. */

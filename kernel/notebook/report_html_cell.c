@@ -68,12 +68,21 @@ put_traceback(struct ink *ink, const json_t *lines)
     buffer_fini(&text);
 }
 
+static void
+put_words(struct ink *ink, const char *title, struct slice text)
+{
+    if (text.length == 0)
+        return;
+    ink_format(ink, "<p class=\"label\">%s</p>\n<pre tabindex=\"0\">", title);
+    html_put_coloured(ink, text, HTML_TEXT_BYTES_MAX);
+    ink_text(ink, "</pre>\n");
+}
+
 void
 html_put_cell(struct ink *ink, const json_t *event, const char *anchor,
               const char *status)
 {
     const json_t *differences = json_object_get(event, "differences");
-    struct slice words = parts_string(event, "stderr_tail");
     size_t count = json_array_size(differences);
 
     ink_format(ink, "<section class=\"cell\" id=\"%s\">\n", anchor);
@@ -83,12 +92,8 @@ html_put_cell(struct ink *ink, const json_t *event, const char *anchor,
     ink_text(ink, "</p>\n");
     put_source(ink, parts_string(event, "source"));
     put_traceback(ink, json_object_get(event, "traceback"));
-    if (words.length > 0) {
-        ink_text(ink, "<p class=\"label\">The interpreter's last words</p>\n"
-                      "<pre tabindex=\"0\">");
-        html_put_coloured(ink, words, HTML_TEXT_BYTES_MAX);
-        ink_text(ink, "</pre>\n");
-    }
+    put_words(ink, "The last that it printed", parts_string(event, "printed"));
+    put_words(ink, "The interpreter's last words", parts_string(event, "stderr_tail"));
     for (size_t i = 0; i < count && i < DIFFERENCES_MAX; i++)
         html_put_difference(ink, json_array_get(differences, i));
     if (count > DIFFERENCES_MAX)

@@ -508,10 +508,17 @@ end_at(struct buffer *ret, size_t begin)
     return buffer_append_text(ret, left_out);
 }
 
+static int
+append_words(struct buffer *ret, const char *title, struct slice text)
+{
+    int r = text.length > 0 ? buffer_append_format(ret, "%s:\n", title) : 0;
+
+    return r != 0 ? r : parts_append_lines(ret, "  ", text, PARTS_TEXT_BYTES_MAX);
+}
+
 int
 parts_append_cell(struct buffer *ret, const json_t *cell)
 {
-    struct slice tail = parts_string(cell, "stderr_tail");
     size_t begin = ret->length;
     int r = parts_append_reason(ret, cell);
 
@@ -519,10 +526,11 @@ parts_append_cell(struct buffer *ret, const json_t *cell)
         r = buffer_append(ret, "\n", 1);
     if (r == 0)
         r = append_traceback(ret, json_object_get(cell, "traceback"));
-    if (r == 0 && tail.length > 0)
-        r = buffer_append_text(ret, "the interpreter's last words:\n");
     if (r == 0)
-        r = parts_append_lines(ret, "  ", tail, PARTS_TEXT_BYTES_MAX);
+        r = append_words(ret, "the last that it printed", parts_string(cell, "printed"));
+    if (r == 0)
+        r = append_words(ret, "the interpreter's last words",
+                         parts_string(cell, "stderr_tail"));
     if (r == 0)
         r = append_differences(ret, begin, json_object_get(cell, "differences"));
     return r != 0 ? r : end_at(ret, begin);

@@ -67,11 +67,11 @@ put_traceback(const struct text_paper *paper, const json_t *lines)
 }
 
 static void
-put_stderr(const struct text_paper *paper, struct slice text)
+put_words(const struct text_paper *paper, const char *title, struct slice text)
 {
     if (text.length == 0)
         return;
-    ink_text(paper->ink, "\n  The interpreter's last words:\n");
+    ink_format(paper->ink, "\n  %s:\n", title);
     text_put_coloured(paper, text, INDENT, STDERR_LINES_MAX);
 }
 
@@ -104,7 +104,8 @@ text_put_cell(const struct text_paper *paper, const json_t *event)
     ink_text(paper->ink, "\n\n");
     put_source(paper, parts_string(event, "source"));
     put_traceback(paper, json_object_get(event, "traceback"));
-    put_stderr(paper, parts_string(event, "stderr_tail"));
+    put_words(paper, "The last that it printed", parts_string(event, "printed"));
+    put_words(paper, "The interpreter's last words", parts_string(event, "stderr_tail"));
     put_differences(paper, json_object_get(event, "differences"));
     ink_text(paper->ink, "\n");
 }

@@ -87,6 +87,7 @@ verdict_fini(struct verdict *verdict)
 {
     free(verdict->text);
     free(verdict->stderr_tail);
+    free(verdict->printed);
     json_decref(verdict->traceback);
     json_decref(verdict->differences);
 }
@@ -128,6 +129,8 @@ verdict_event(const struct verdict *verdict, const char *path,
         return NULL;
     if (verdict->traceback != NULL)
         json_object_set(event, "traceback", verdict->traceback);
+    if (verdict->printed != NULL)
+        json_object_set_new(event, "printed", verdict_text(verdict->printed));
     if (verdict->stderr_tail != NULL)
         json_object_set_new(event, "stderr_tail", verdict_text(verdict->stderr_tail));
     return event;

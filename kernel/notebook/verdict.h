@@ -30,6 +30,7 @@ struct verdict {
     char *text; /* owned: the reason, a sentence */
     char *stderr_tail; /* owned, or NULL */
     json_t *traceback; /* owned, or NULL */
+    char *printed; /* owned, or NULL: the last that it printed before it failed */
     json_t *differences; /* owned, or NULL: none */
     bool compared;
     bool recorded; /* its outputs are to be recorded */

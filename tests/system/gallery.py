@@ -171,7 +171,7 @@ GALLERY = {
         "/a/1/b",
     ),
     "raised": Case(
-        [code("1 / 0"), code(AFTER, after)],
+        [code("print('nearly', '\\u00e4' * 5000, 'there')\n1 / 0"), code(AFTER, after)],
         "failed passed",
         "raised",
         "ZeroDivisionError: division by zero",

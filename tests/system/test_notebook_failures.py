@@ -190,6 +190,13 @@ def test_an_exception_comes_with_its_traceback(tested: Outcome) -> None:
     )
 
 
+def test_what_was_printed_before_an_exception_is_told_by_its_end(tested: Outcome) -> None:
+    printed = tested.cell("raised.ipynb")["printed"]
+    assert printed.endswith("ä there\n") and "nearly" not in printed
+    assert 4000 < len(printed.encode()) <= 4096
+    assert "printed" not in tested.cell("raised.ipynb", 1)
+
+
 def test_a_dead_interpreter_leaves_its_last_words(tested: Outcome) -> None:
     dead = tested.cell("crashes.ipynb", 1)
     assert re.search("Fatal Python error|Extension modules", dead["stderr_tail"])
