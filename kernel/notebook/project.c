@@ -308,21 +308,17 @@ project_locate(const char *folder, char *ret, size_t size)
         return false;
     memcpy(at, folder, length + 1);
     for (;;) {
-        int n;
-
         while (length > 0 && at[length - 1] == '/')
             at[--length] = '\0';
-        n = snprintf(path, sizeof path, "%s/" PROJECT_FILE, at);
-        if (n > 0 && (size_t)n < sizeof path && stat(path, &status) == 0 &&
+        if (file_join(path, at, PROJECT_FILE, NULL) == 0 && stat(path, &status) == 0 &&
             S_ISREG(status.st_mode)) {
-            if ((size_t)n >= size)
+            if (strlen(path) >= size)
                 return false;
-            memcpy(ret, path, (size_t)n + 1);
+            strcpy(ret, path);
             return true;
         }
-        n = snprintf(path, sizeof path, "%s/.git", at);
         if (length == 0 ||
-            (n > 0 && (size_t)n < sizeof path && lstat(path, &status) == 0))
+            (file_join(path, at, ".git", NULL) == 0 && lstat(path, &status) == 0))
             return false;
         while (length > 0 && at[length - 1] != '/')
             at[--length] = '\0';

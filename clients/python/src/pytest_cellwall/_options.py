@@ -84,7 +84,14 @@ def command(config: pytest.Config, is_lax: bool) -> list[str]:
     """A `cellwall test` that says what happens on its stdout. To it belong the notebooks.
     UsageError: an option has no such value, or there is no such program."""
     return [
-        *(_program(config), "test", "--quiet", "--die-with-parent", "--report", "jsonl=-"),
+        *(
+            _program(config),
+            "test",
+            "--quiet",
+            "--die-with-parent",
+            "--report",
+            "jsonl=-",
+        ),
         *("--python", _python(config)),
         *(["--compare", "marked"] if is_lax else []),
         *_jobs(config),
