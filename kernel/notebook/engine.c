@@ -100,8 +100,8 @@ find_runtime(const struct engine *engine, const char *name, const char *language
 
         if (serves_many(runtime))
             continue;
-        if (name != NULL ? strcmp(runtime->name, name) == 0
-                         : strcasecmp(runtime->language, language) == 0)
+        if ((name == NULL || strcmp(runtime->name, name) == 0) &&
+            (language == NULL || strcasecmp(runtime->language, language) == 0))
             return runtime;
     }
     return NULL;
