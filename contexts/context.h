@@ -151,6 +151,8 @@ struct context_options {
     const char *const
         *mounts; /* NULL-terminated absolute paths, read-only, bound last: the
                     interpreter's prefix and what else it needs. copied */
+    const char *const *shown; /* NULL-terminated absolute paths that this context sees
+                                 besides, read-only; NULL: none. copied */
     const char *session; /* name of the notebook's session, for the runner; or NULL.
                             copied */
     enum sandbox_tier tier; /* the weakest that will do */

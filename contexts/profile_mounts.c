@@ -448,6 +448,10 @@ extras_init(struct extras *extras, const struct profile *profile,
     for (size_t i = 0; r == 0 && options->mounts != NULL && options->mounts[i] != NULL;
          i++)
         r = extras_add(extras, profile, options->mounts[i]);
+    for (size_t i = 0; r == 0 && !profile->is_zygote && options->shown != NULL &&
+                       options->shown[i] != NULL;
+         i++)
+        r = extras_add(extras, profile, options->shown[i]);
     return r;
 }
 

@@ -43,7 +43,7 @@ struct arguments {
     const char *jobs, *language, *python, *compare, *config;
     const char *cell_timeout, *notebook_timeout, *network, *limits, *tier, *server;
     const char *results, *flaky, *against;
-    struct option_list sanitize, reports;
+    struct option_list sanitize, reports, shown;
     bool record, accept, list, quiet, verbose, die_with_parent;
 };
 
@@ -96,6 +96,9 @@ static const struct option_spec options[] = {
       "How long a notebook may take. There is no default." },
     { "network", 0, OPTION_CHOICE, NULL, "none|host", offsetof(struct arguments, network),
       "The network that notebooks may use. The default is none." },
+    { "show", 0, OPTION_LIST, "PATH", NULL, offsetof(struct arguments, shown),
+      "A file or folder that notebooks see, read-only, besides their own folder. May be\n"
+      "given several times." },
     { "limits", 0, OPTION_TEXT, "LIST", NULL, offsetof(struct arguments, limits),
       "memory=2G,cpus=1.5 and so on, as for \"cellwall kernel --help\"." },
     { "tier", 0, OPTION_CHOICE, NULL, "full|nested", offsetof(struct arguments, tier),
@@ -243,6 +246,23 @@ set_text(json_t *settings, const char *member, const char *text)
                : -ENOMEM;
 }
 
+static int
+set_shown(json_t *settings, const struct option_list *shown, struct error *err)
+{
+    CLEANUP(tree_decrefp) json_t *paths = json_array();
+    char real[PATH_MAX];
+
+    for (size_t i = 0; i < shown->count; i++) {
+        if (realpath(shown->items[i], real) == NULL)
+            return error_set(err, TEST_E_USAGE, "--show %s: %s", shown->items[i],
+                             strerror(errno));
+        if (json_array_append_new(paths, json_string(real)) < 0)
+            return -ENOMEM;
+    }
+    return shown->count == 0 || json_object_set(settings, "show", paths) == 0 ? 0
+                                                                              : -ENOMEM;
+}
+
 /* One for all notebooks is told at once, not by each of them. */
 static int
 check_config(const char *path, struct error *err)
@@ -276,6 +296,8 @@ read_overrides(json_t *settings, const struct arguments *arguments, struct error
         if (r == 0)
             r = set_text(settings, "limits", arguments->limits);
     }
+    if (r == 0)
+        r = set_shown(settings, &arguments->shown, err);
     if (r == 0 && arguments->config != NULL)
         r = check_config(arguments->config, err);
     for (size_t i = 0; r == 0 && i < arguments->sanitize.count; i++)

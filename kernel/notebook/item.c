@@ -131,6 +131,8 @@ read_settings(struct item *item, const struct item_options *options)
     r = project_read(&project, path, &why);
     if (r == 0 && project_excludes(project, item->absolute))
         return ITEM_E_EXCLUDED;
+    if (r == 0 && options->config == NULL)
+        r = project_check_found(project, &why);
     if (r == 0) {
         item->settings = project_settings(project, item->absolute);
         return item->settings != NULL ? 0 : -ENOMEM;
@@ -162,6 +164,20 @@ set_compare(struct item *item)
 }
 
 static int
+set_shown(struct item *item)
+{
+    const json_t *paths = json_object_get(item->settings, "show");
+    size_t count = json_array_size(paths);
+
+    item->shown = calloc(count + 1, sizeof *item->shown);
+    if (item->shown == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        item->shown[i] = json_string_value(json_array_get(paths, i));
+    return 0;
+}
+
+static int
 apply_settings(struct item *item)
 {
     const char *limits = json_string_value(json_object_get(item->settings, "limits"));
@@ -169,6 +185,9 @@ apply_settings(struct item *item)
     struct error why = { 0 };
     int r = 0;
 
+    r = set_shown(item);
+    if (r < 0)
+        return r;
     set_compare(item);
     item->cell_ms = milliseconds(item->settings, "cell_timeout", CELL_S);
     item->notebook_ms = milliseconds(item->settings, "notebook_timeout", 0);
@@ -242,6 +261,7 @@ item_destroy(struct item *item)
 {
     if (item == NULL)
         return;
+    free(item->shown);
     json_decref(item->settings);
     json_decref(item->notes);
     free(item->path);

@@ -38,6 +38,7 @@ struct item {
     bool allows_errors; /* exceptions are no failures: nbclient's "allow_errors" */
     uint64_t cell_ms, notebook_ms;
     enum sandbox_network network;
+    const char **shown; /* owned array, NULL-terminated; its strings are the settings' */
     struct context_limits limits;
 
     const char *trouble; /* static: the kind of the reason, NULL: none */

@@ -105,6 +105,7 @@ start_play(struct job *job)
         .spawner = job->options.spawner,
         .language = other ? item->other : item->language,
         .directory = item->directory,
+        .shown = item->shown,
         .network = item->network,
         .tier = job->options.tier,
         .limits = &item->limits,
@@ -396,7 +397,9 @@ judge_cell(struct job *job, size_t cell, const size_t *broken)
     if (r == 0 && verdict->status == VERDICT_PASSED && is_test &&
         played->status == PLAY_RAN)
         r = judge_exception(job, cell);
-    verdict->compared = verdict->status == VERDICT_PASSED && played->status == PLAY_RAN &&
+    /* A cell with nothing in it is not run: it shows nothing. */
+    verdict->compared = verdict->status == VERDICT_PASSED &&
+                        (played->status == PLAY_RAN || played->status == PLAY_SKIPPED) &&
                         wants_comparison(job, cell);
     verdict->recorded = verdict->status == VERDICT_PASSED &&
                         job->options.mode == JOB_RECORD && played->status == PLAY_RAN &&

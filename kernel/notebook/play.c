@@ -50,6 +50,7 @@ create_context(struct play *play, struct error *err)
         .interpreter = options->language->environment->interpreter,
         .profile = CONTEXT_PROFILE_NOTEBOOK,
         .directory = play->directory,
+        .shown = options->shown,
         .mounts = options->language->environment->mounts,
         .tier = options->tier,
         .network = options->network,

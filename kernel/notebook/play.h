@@ -46,6 +46,7 @@ struct play_options {
     struct spawner *spawner;
     const struct language *language;
     const char *directory; /* of the notebook, absolute; copied */
+    const char *const *shown; /* NULL-terminated paths that it sees besides, or NULL */
     enum sandbox_network network;
     enum sandbox_tier tier;
     const struct context_limits *limits; /* copied */

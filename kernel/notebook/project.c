@@ -19,6 +19,7 @@
 #define PATTERN_BYTES_MAX 1024
 #define PATTERNS_MAX 1000
 #define LANGUAGE_BYTES_MAX 64
+#define SHOWN_MAX 64
 #define TIMEOUT_MAX_S 1e6
 
 #define SANITIZE_REGEX "regex: "
@@ -106,6 +107,16 @@ check_limits(const char *name, const json_t *value, struct error *err)
     return r > 0 ? error_wrap(err, PROJECT_E_INVALID, "%s", name) : r;
 }
 
+static int
+check_show(const char *name, const json_t *value, struct error *err)
+{
+    bool fits = json_is_array(value) && json_array_size(value) <= SHOWN_MAX;
+
+    for (size_t i = 0; fits && i < json_array_size(value); i++)
+        fits = is_text(json_array_get(value, i), PATTERN_BYTES_MAX);
+    return fits ? 0 : invalid(err, name, "an array of at most 64 paths");
+}
+
 static bool
 is_pattern(const char *text)
 {
@@ -145,6 +156,7 @@ static const struct member {
     { "notebook_timeout", true, check_seconds },
     { "network", true, check_network },
     { "limits", true, check_limits },
+    { "show", true, check_show },
     { "notebooks", false, check_notebooks },
 };
 
@@ -452,6 +464,92 @@ project_excludes(const struct project *project, const char *path)
     return false;
 }
 
+/* PATH of "show", absolute and without links. False: it is not there. */
+static bool
+resolve(const struct project *project, const json_t *path, char real[PATH_MAX])
+{
+    const char *text = json_string_value(path);
+    char joined[PATH_MAX];
+
+    if (text[0] != '/' && file_join(joined, project->folder, text, NULL) == 0)
+        text = joined;
+    return realpath(text, real) != NULL;
+}
+
+/* Makes the paths of "show" absolute. What is not there is left out. 0 or -ENOMEM. */
+static int
+resolve_shown(const struct project *project, json_t *settings)
+{
+    const json_t *paths = json_object_get(settings, "show");
+    json_t *resolved = json_array(), *path;
+    size_t i;
+
+    if (paths == NULL) {
+        json_decref(resolved);
+        return 0;
+    }
+    json_array_foreach(paths, i, path)
+    {
+        char real[PATH_MAX];
+
+        if (resolve(project, path, real))
+            json_array_append_new(resolved, json_string(real));
+    }
+    return json_object_set_new(settings, "show", resolved) < 0 ? -ENOMEM : 0;
+}
+
+static bool
+is_below(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+
+    return strncmp(path, folder, length) == 0 &&
+           (path[length] == '\0' || path[length] == '/' || folder[length - 1] == '/');
+}
+
+static int
+check_found_part(const struct project *project, const json_t *part, struct error *err)
+{
+    const char *network = json_string_value(json_object_get(part, "network"));
+    const json_t *path;
+    size_t i;
+
+    if (network != NULL && strcmp(network, "host") == 0)
+        return error_set(err, PROJECT_E_INVALID,
+                         "%.200s/" PROJECT_FILE ": \"network\": a configuration that was "
+                         "found gives no network: say --network host, or name it with "
+                         "--config",
+                         project->folder);
+    json_array_foreach(json_object_get(part, "show"), i, path)
+    {
+        char real[PATH_MAX];
+
+        if (resolve(project, path, real) && !is_below(real, project->real))
+            return error_set(
+                err, PROJECT_E_INVALID,
+                "%.200s/" PROJECT_FILE ": \"show\": %.200s: a configuration "
+                "that was found shows nothing outside of its folder: name it "
+                "with --config, or move it up",
+                project->folder, json_string_value(path));
+    }
+    return 0;
+}
+
+int
+project_check_found(const struct project *project, struct error *err)
+{
+    const json_t *part;
+    const char *pattern;
+    int r = check_found_part(project, project->members, err);
+
+    json_object_foreach(json_object_get(project->members, "notebooks"), pattern, part)
+    {
+        if (r == 0)
+            r = check_found_part(project, part, err);
+    }
+    return r;
+}
+
 json_t *
 project_settings(const struct project *project, const char *path)
 {
@@ -468,6 +566,8 @@ project_settings(const struct project *project, const char *path)
         if (name != NULL && matches(pattern, name) && criteria_merge(settings, part) < 0)
             return NULL;
     }
+    if (resolve_shown(project, settings) < 0)
+        return NULL;
     ret = settings;
     settings = NULL;
     return ret;

@@ -8,6 +8,8 @@
  *     cell_timeout      number: seconds a cell may take
  *     notebook_timeout  number: seconds a notebook may take
  *     network           "none" or "host"
+ *     show              array of paths, relative to the file's folder, that code sees
+ *                       besides the notebook's folder, read-only
  *     limits            string, as for "cellwall kernel --limits"
  *     types, sanitize, normalise, decide, rtol, atol, rms, pixels: how outputs are
  *                       compared; docs/notebook-tests.md
@@ -42,10 +44,15 @@ CLEANUP_DEFINE(struct project, project_destroy);
  */
 bool project_locate(const char *folder, char *ret, size_t size);
 
+/* Whether a configuration that was found, and that nobody has named, may say what it
+ * says: it comes with the notebooks, so it gives them no network, and shows them nothing
+ * outside of its own folder. */
+int project_check_found(const struct project *project, struct error *err);
+
 bool project_excludes(const struct project *project, const char *path); /* absolute */
 
 /* All members that count for the notebook PATH (absolute), merged: a new object, which
- * the caller owns. NULL: no memory. */
+ * the caller owns. The paths of "show" are absolute. NULL: no memory. */
 json_t *project_settings(const struct project *project, const char *path);
 
 /* Adds the rules of a file in nbval's form ("regex:" and "replace:" lines) to the

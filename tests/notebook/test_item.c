@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -30,6 +31,7 @@ struct fixture {
     struct engine *engine;
     struct item_options options;
     json_t *overrides;
+    char config[PATH_MAX];
     struct item *item;
 };
 
@@ -76,6 +78,15 @@ teardown(void **state)
     place_fini(&f->place);
     free(f);
     return 0;
+}
+
+/* A configuration that somebody names. */
+static void
+name_config(struct fixture *f, const char *text)
+{
+    place_put(&f->place, "conf.json", text);
+    strcpy(f->config, place_path(&f->place, "conf.json"));
+    f->options.config = f->config;
 }
 
 static const struct item *
@@ -211,9 +222,8 @@ test_the_configuration_says_what_code_may_do(void **state)
     struct fixture *f = *state;
     const struct item *item;
 
-    place_put(&f->place, "nb/cellwall-test.json",
-              "{\"network\":\"host\",\"limits\":\"memory=64M\",\"cell_timeout\":2,"
-              "\"notebook_timeout\":3.5,\"compare\":\"marked\"}");
+    name_config(f, "{\"network\":\"host\",\"limits\":\"memory=64M\",\"cell_timeout\":2,"
+                   "\"notebook_timeout\":3.5,\"compare\":\"marked\"}");
     item = create(f, NOTEBOOK(TOY));
     assert_null(item->trouble);
     assert_int_equal(item->network, SANDBOX_NETWORK_HOST);
@@ -226,6 +236,50 @@ test_the_configuration_says_what_code_may_do(void **state)
     item = create(f, NOTEBOOK(TOY));
     assert_int_equal(item->compare, ITEM_COMPARE_NONE);
     assert_int_equal(item->network, SANDBOX_NETWORK_NONE);
+}
+
+static void
+test_a_configuration_that_came_along_gives_no_network(void **state)
+{
+    struct fixture *f = *state;
+
+    place_put(&f->place, "nb/cellwall-test.json", "{\"network\":\"host\"}");
+    assert_trouble(f, NOTEBOOK(TOY), "settings", "--network host");
+    place_put(&f->place, "nb/cellwall-test.json",
+              "{\"notebooks\":{\"*\":{\"network\":\"host\"}}}");
+    assert_trouble(f, NOTEBOOK(TOY), "settings", "--network host");
+}
+
+static void
+test_what_is_shown_is_absolute_and_there(void **state)
+{
+    struct fixture *f = *state;
+    const struct item *item;
+
+    place_put(&f->place, "nb/data/x.csv", "");
+    place_put(&f->place, "nb/cellwall-test.json",
+              "{\"show\":[\"data\",\"gone\",\"./data/x.csv\"]}");
+    item = create(f, NOTEBOOK(TOY));
+    assert_null(item->trouble);
+    assert_string_equal(item->shown[0], place_path(&f->place, "nb/data"));
+    assert_string_equal(item->shown[1], place_path(&f->place, "nb/data/x.csv"));
+    assert_null(item->shown[2]);
+}
+
+static void
+test_a_configuration_that_came_along_shows_nothing_outside(void **state)
+{
+    struct fixture *f = *state;
+
+    place_put(&f->place, "nb/cellwall-test.json", "{\"show\":[\"..\"]}");
+    assert_trouble(f, NOTEBOOK(TOY), "settings", "outside");
+    place_put(&f->place, "nb/cellwall-test.json", "{\"show\":[\"/etc\"]}");
+    assert_trouble(f, NOTEBOOK(TOY), "settings", "outside");
+    assert_int_equal(symlink("/etc", place_path(&f->place, "nb/link")), 0);
+    place_put(&f->place, "nb/cellwall-test.json", "{\"show\":[\"link\"]}");
+    assert_trouble(f, NOTEBOOK(TOY), "settings", "outside");
+    name_config(f, "{\"show\":[\"/var\"]}");
+    assert_string_equal(create(f, NOTEBOOK(TOY))->shown[0], "/var");
 }
 
 static void
@@ -311,6 +365,9 @@ main(void)
         TEST(test_a_notebook_says_how_it_is_compared),
         TEST(test_a_notebook_does_not_say_what_its_code_may_do),
         TEST(test_the_configuration_says_what_code_may_do),
+        TEST(test_a_configuration_that_came_along_gives_no_network),
+        TEST(test_what_is_shown_is_absolute_and_there),
+        TEST(test_a_configuration_that_came_along_shows_nothing_outside),
         TEST(test_a_configuration_that_is_wrong_is_a_trouble),
         TEST(test_an_excluded_notebook_is_none),
         TEST(test_nbclients_metadata_counts),

@@ -176,6 +176,11 @@ GALLERY = {
         "raised",
         "ZeroDivisionError: division by zero",
     ),
+    "nothing_in_it": Case(
+        [code("  \n", result("1")), code("# only said", result("1")), code("")],
+        "failed failed passed",
+        "differs",
+    ),
     "no_exception": Case(
         [
             code("None", tags=["cellwall-raises"]),

@@ -505,6 +505,29 @@ def test_what_is_compared_can_be_chosen(env: dict[str, str], tmp_path: Path) -> 
     assert book["expected_seconds"] > 0, "it was run before"
 
 
+def test_code_sees_what_is_shown_and_cannot_write_it(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "books"
+    folder.mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/x.txt").write_text("here")
+    reads = code("open('../data/x.txt').read()", result("'here'"))
+    tags = ["cellwall-raises", "cellwall-ignore"]
+    writes = code("open('../data/x.txt', 'w')", tags=tags)
+    write(folder / "a.ipynb", reads, writes)
+
+    assert call_test(env, tmp_path, "books").status == 1
+    assert call_test(env, tmp_path, "--show", "data", "books").status == 0
+    (tmp_path / "cellwall-test.json").write_text('{"show": ["data"]}')
+    assert call_test(env, tmp_path, "books").status == 0
+    (tmp_path / "cellwall-test.json").unlink()
+    (folder / "cellwall-test.json").write_text('{"show": ["../data"]}')
+    refused = call_test(env, tmp_path, "books")
+    assert refused.status == 3 and "outside of its folder" in refused.stdout
+    assert (tmp_path / "data/x.txt").read_text() == "here"
+
+
 def test_what_the_notebook_says_to_nbclient_counts(
     env: dict[str, str], tmp_path: Path
 ) -> None:
