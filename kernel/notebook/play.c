@@ -28,7 +28,7 @@ struct play {
     size_t at; /* the cell that runs */
     uint64_t number; /* of its request, 0: none runs */
     size_t *cell_of; /* owned: the cells of requests 1, 2, ... */
-    size_t submitted;
+    size_t submitted, started;
     bool full; /* some of its output had no room */
     struct loop_timer *timer; /* owned: the notebook's time, then the end */
     bool ending;
@@ -270,7 +270,10 @@ run_next(struct play *play)
 static int
 on_started(uint64_t number, uint32_t execution_count, void *arg)
 {
-    (void)number, (void)execution_count, (void)arg;
+    struct play *play = arg;
+
+    (void)number, (void)execution_count;
+    play->started = play->submitted; /* one is submitted at a time */
     return 0;
 }
 
@@ -283,13 +286,14 @@ note(struct play *play, int r)
 }
 
 /* Output may come late, of a cell that has ended; what belongs to none is the present
- * one's, or the last one's. False: there is none. */
+ * one's, or the last one's. False: there is none yet, and an interpreter talks while it
+ * starts. */
 static bool
 find_cell(const struct play *play, uint64_t number, size_t *ret)
 {
-    if (play->submitted == 0)
+    if (play->started == 0)
         return false;
-    *ret = play->cell_of[play->submitted - 1];
+    *ret = play->cell_of[play->started - 1];
     if (number > 0 && number <= play->submitted)
         *ret = play->cell_of[number - 1];
     return true;

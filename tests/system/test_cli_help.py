@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.system.commandline import TIMEOUT_S, Run
 from tests.system.conftest import BINARY, ROOT
+from tests.system.madebooks import code, write
 from tests.system.servers import Server
 
 pytest_plugins = ["tests.system.commandline_fixtures"]
@@ -129,8 +131,20 @@ def test_examples_of_diff_do_what_they_say(cellwall: Run, typed: Typist) -> None
         (typed.folder / name).parent.mkdir(exist_ok=True)
         (typed.folder / f"{name}.ipynb").write_text(book)
     for line in examples(cellwall("diff", "--help").stdout):
-        assert "1 notebook passed" in typed(line)
+        assert "1 notebook is the same" in typed(line)
     assert (typed.folder / "diff.html").exists()
+
+
+def test_examples_of_test_do_what_they_say(cellwall: Run, typed: Typist) -> None:
+    typed.env["JUPYTER_PATH"] = str(Path(sys.prefix, "share/jupyter"))
+    cells = [code(text, count=None) for text in ("x = 6 * 7", "x", "x + 1", "x + 2")]
+    for name in "analysis.ipynb", "notebooks/a.ipynb":
+        write(typed.folder / name, *cells)
+    said = [typed(line) for line in examples(cellwall("test", "--help").stdout)]
+    assert len(said) == 6 and "1 accepted" in said[3]
+    assert all("failed" not in text for text in said)
+    assert (typed.folder / "report.html").exists()
+    assert (typed.folder / "report.xml").exists()
 
 
 def test_examples_of_doctor_do_what_they_say(cellwall: Run, typed: Typist) -> None:
