@@ -75,7 +75,7 @@ struct program {
     struct loop_source *signals; /* owned */
     struct reporting *reporting; /* owned */
     struct comparer *comparer; /* owned */
-    struct artefacts artefacts;
+    struct artefacts artefacts; /* owned */
     struct found before, after; /* owned */
     struct pair *pairs; /* owned */
     size_t count;
@@ -90,6 +90,7 @@ program_fini(struct program *program)
 {
     comparer_destroy(program->comparer);
     reporting_destroy(program->reporting);
+    artefacts_fini(&program->artefacts);
     loop_source_destroy(program->signals);
     if (program->has_console)
         console_fini(&program->console);
@@ -425,7 +426,8 @@ status_of(const struct program *program, int result)
 static int
 run(char *const *argv)
 {
-    CLEANUP(program_fini) struct program program = { 0 };
+    CLEANUP(program_fini)
+    struct program program = { .artefacts = { .parent = -1, .fd = -1 } };
     struct arguments arguments = { .source = "yes", .results = RESULTS };
     struct differ_options wanted = { .artefacts = &program.artefacts };
     struct error err = { 0 };
@@ -442,7 +444,8 @@ run(char *const *argv)
     wanted.config = arguments.config;
     wanted.overrides = program.overrides;
     wanted.sources = strcmp(arguments.source, "yes") == 0;
-    program.artefacts.folder = arguments.results;
+    if (r == 0)
+        r = artefacts_init(&program.artefacts, arguments.results, &err);
     if (r == 0)
         r = open_program(&program, &arguments, &err);
     wanted.comparer = program.comparer;

@@ -16,6 +16,7 @@
 #include "kernel/limits.h"
 #include "kernel/log.h"
 #include "kernel/notebook/accepting.h"
+#include "kernel/notebook/artefacts.h"
 #include "kernel/notebook/durations.h"
 #include "kernel/notebook/engine.h"
 #include "kernel/notebook/find.h"
@@ -127,6 +128,7 @@ struct program {
     struct durations *durations; /* owned */
     struct reporting *reporting; /* owned */
     struct suite *suite; /* owned */
+    struct artefacts artefacts; /* owned */
     json_t *overrides; /* owned */
     struct found found; /* owned */
     struct item_options items;
@@ -138,6 +140,7 @@ program_fini(struct program *program)
 {
     suite_destroy(program->suite);
     reporting_destroy(program->reporting);
+    artefacts_fini(&program->artefacts);
     durations_destroy(program->durations);
     engine_destroy(program->engine);
     loop_source_destroy(program->signals);
@@ -393,8 +396,13 @@ create_suite(struct program *program, const struct arguments *arguments,
     if (r != 0)
         return r < 0 ? r : r == REPORTING_E_USAGE ? TEST_E_USAGE : TEST_E_START;
     r = durations_read(&program->durations, NULL);
-    if (r < 0)
-        return r;
+    if (r == 0)
+        r = artefacts_init(&program->artefacts,
+                           arguments->results != NULL ? arguments->results : RESULTS,
+                           err);
+    if (r != 0)
+        return r < 0 ? r : TEST_E_START;
+    wanted->artefacts = &program->artefacts;
     wanted->loop = program->loop;
     if (program->supply != NULL)
         wanted->spawner = supply_spawner(program->supply);
@@ -478,9 +486,9 @@ accept_all(const struct arguments *arguments)
 static int
 run_arguments(const struct arguments *arguments)
 {
-    CLEANUP(program_fini) struct program program = { .parent = -1 };
+    CLEANUP(program_fini)
+    struct program program = { .parent = -1, .artefacts = { .parent = -1, .fd = -1 } };
     struct suite_options wanted = {
-        .results = arguments->results != NULL ? arguments->results : RESULTS,
         .tier = strcmp(arguments->tier, "nested") == 0 ? SANDBOX_TIER_NESTED
                                                        : SANDBOX_TIER_FULL,
         .runs = 1,

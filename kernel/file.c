@@ -20,14 +20,11 @@ fail(struct error *err, const char *what, const char *path)
     return error_set(err, FILE_E_FAILED, "cannot %s %s: %s", what, path, strerror(errno));
 }
 
-int
-file_read(const char *path, struct buffer *ret, struct error *err)
+static int
+read_all(int fd, const char *path, struct buffer *ret, struct error *err)
 {
-    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC);
     char chunk[CHUNK_BYTES];
 
-    if (fd < 0)
-        return fail(err, "open", path);
     for (;;) {
         ssize_t n = read(fd, chunk, sizeof chunk);
         int r;
@@ -45,6 +42,27 @@ file_read(const char *path, struct buffer *ret, struct error *err)
         if (r < 0)
             return r;
     }
+}
+
+int
+file_read(const char *path, struct buffer *ret, struct error *err)
+{
+    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? fail(err, "open", path) : read_all(fd, path, ret, err);
+}
+
+int
+file_read_regular(const char *path, struct buffer *ret, struct error *err)
+{
+    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+
+    if (fd < 0 || fstat(fd, &status) < 0)
+        return fail(err, "open", path);
+    if (!S_ISREG(status.st_mode))
+        return error_set(err, FILE_E_FAILED, "%s: it is not a regular file", path);
+    return read_all(fd, path, ret, err);
 }
 
 static int

@@ -21,6 +21,9 @@ struct error;
 /* Appends what PATH holds, at most RET's limit. 0, FILE_E_FAILED, -ENOMEM. */
 int file_read(const char *path, struct buffer *ret, struct error *err);
 
+/* The same of a regular file: anything else, such as a pipe, fails at once. */
+int file_read_regular(const char *path, struct buffer *ret, struct error *err);
+
 /* Replaces PATH by a file with these bytes: readers see the old or the new, never a
  * part. 0 or FILE_E_FAILED. */
 int file_write(const char *path, struct slice data, mode_t mode, struct error *err);

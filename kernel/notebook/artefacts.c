@@ -2,10 +2,13 @@
 #include "kernel/notebook/artefacts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <sodium.h>
 
@@ -18,6 +21,71 @@
 #define NAME_BYTES_MAX 150 /* of a notebook's path in a file's name */
 
 static const char *const roles[] = { "expected", "actual", "difference" };
+
+int
+artefacts_init(struct artefacts *artefacts, const char *folder, struct error *err)
+{
+    char parent[PATH_MAX];
+    size_t length = strlen(folder);
+    int r = 0;
+
+    *artefacts = (struct artefacts){ .parent = -1, .fd = -1 };
+    while (length > 1 && folder[length - 1] == '/')
+        length--;
+    if (length == 0 || length >= sizeof artefacts->folder)
+        return error_set(err, ARTEFACTS_E_FAILED, "the folder for pictures: %s",
+                         length == 0 ? "its name is empty" : "its path is too long");
+    memcpy(artefacts->folder, folder, length);
+    strcpy(parent, artefacts->folder);
+    while (length > 0 && parent[length - 1] != '/')
+        length--;
+    parent[length] = '\0';
+    if (length > 0)
+        r = file_make_directories(parent, 0755, err);
+    if (r != 0)
+        return r < 0 ? r : ARTEFACTS_E_FAILED;
+    artefacts->parent =
+        open(length > 0 ? parent : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return artefacts->parent >= 0
+               ? 0
+               : error_set(err, ARTEFACTS_E_FAILED, "%s: %s", parent, strerror(errno));
+}
+
+void
+artefacts_fini(struct artefacts *artefacts)
+{
+    close_fdp(&artefacts->parent);
+    close_fdp(&artefacts->fd);
+}
+
+static int
+open_folder(struct artefacts *artefacts, struct error *err)
+{
+    const char *slash = strrchr(artefacts->folder, '/');
+    const char *name = slash != NULL ? slash + 1 : artefacts->folder;
+
+    if (artefacts->fd >= 0)
+        return 0;
+    if (mkdirat(artefacts->parent, name, 0755) == 0 || errno == EEXIST)
+        artefacts->fd = openat(artefacts->parent, name,
+                               O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return artefacts->fd >= 0 ? 0
+                              : error_set(err, ARTEFACTS_E_FAILED, "%s: %s",
+                                          artefacts->folder, strerror(errno));
+}
+
+static int
+write_picture(struct artefacts *artefacts, const char *name, struct slice bytes,
+              struct error *err)
+{
+    char path[PATH_MAX];
+    int r = open_folder(artefacts, err);
+
+    if (r != 0)
+        return r;
+    snprintf(path, sizeof path, "/proc/self/fd/%d/%s", artefacts->fd, name);
+    return file_write(path, bytes, 0644, err);
+}
 
 /* PATH as one name: what leads out of the folder, or is long, is cut. */
 static void
@@ -55,11 +123,9 @@ save(struct artefacts *artefacts, const char *name, const json_t *text, json_t *
     if (sodium_base642bin(bytes.data, bytes.capacity, json_string_value(text), length,
                           "\r\n", &written, NULL, sodium_base64_VARIANT_ORIGINAL) != 0)
         return 1;
-    r = file_make_directories(artefacts->folder, 0755, &err);
+    r = file_join(path, artefacts->folder, name, &err);
     if (r == 0)
-        r = file_join(path, artefacts->folder, name, &err);
-    if (r == 0)
-        r = file_write(path, (struct slice){ bytes.data, written }, 0644, &err);
+        r = write_picture(artefacts, name, (struct slice){ bytes.data, written }, &err);
     if (r != 0) {
         if (r > 0 && artefacts->count++ == 0)
             log_line("test: pictures are not saved: %s", err.text);

@@ -59,7 +59,7 @@ differ_read(struct notebook **ret, const char *path, struct error *err)
     int r;
 
     buffer_init(&text, NOTEBOOK_BYTES_MAX);
-    r = file_read(path, &text, err);
+    r = file_read_regular(path, &text, err);
     if (r == 0) {
         r = notebook_read(ret, buffer_slice(&text), err);
         if (r > 0)

@@ -42,7 +42,7 @@ read_notebook(struct item *item, struct notebook **ret)
     int r;
 
     buffer_init(&text, NOTEBOOK_BYTES_MAX);
-    r = file_read(item->absolute, &text, &why);
+    r = file_read_regular(item->absolute, &text, &why);
     if (r == 0)
         r = notebook_read(ret, buffer_slice(&text), &why);
     return r <= 0 ? r : item_fail(item, "notebook", &why);
@@ -301,11 +301,27 @@ read_directives(struct item *item, const struct notebook *notebook,
 }
 
 int
+item_check_place(struct item *item)
+{
+    char real[PATH_MAX];
+    struct error why = { 0 };
+
+    if (realpath(item->absolute, real) != NULL && strcmp(real, item->absolute) == 0)
+        return 0;
+    error_set(&why, 1, "%.300s: it was moved, or a link was put there, during the test",
+              item->absolute);
+    return item_fail(item, "notebook", &why);
+}
+
+int
 item_load(struct item *item, struct notebook **ret, struct directives **ret_directives)
 {
     CLEANUP(notebook_destroyp) struct notebook *notebook = NULL;
     struct directives *directives;
-    int r = read_notebook(item, &notebook);
+    int r = item_check_place(item);
+
+    if (r == 0)
+        r = read_notebook(item, &notebook);
 
     if (r != 0)
         return r;

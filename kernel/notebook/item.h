@@ -65,6 +65,10 @@ CLEANUP_DEFINE(struct item, item_destroy);
 /* What is wrong: KIND is static. The first trouble counts. Returns a positive result. */
 int item_fail(struct item *item, const char *kind, const struct error *why);
 
+/* Whether the notebook's folder is still where it was found: code that runs beside it may
+ * have put a link there. 0, or a positive result: the trouble is in ITEM. */
+int item_check_place(struct item *item);
+
 /* Reads the notebook again, and what its cells say. The caller owns both:
  * *ret_directives, one for each cell. 0, or a positive result: the trouble is in ITEM. */
 int item_load(struct item *item, struct notebook **ret,

@@ -117,8 +117,10 @@ start_play(struct job *job)
         .arg = job,
     };
     struct error why = { 0 };
-    int r = play_create(&job->plays[job->run], &options, &why);
+    int r = item_check_place(job->item);
 
+    if (r == 0)
+        r = play_create(&job->plays[job->run], &options, &why);
     return r <= 0 ? r : item_fail(job->item, "start", &why);
 }
 
@@ -481,7 +483,7 @@ record(struct job *job)
 
     if (changes == NULL || texts == NULL)
         return -ENOMEM;
-    if (!may_record(job))
+    if (!may_record(job) || item_check_place(job->item) != 0)
         return 0;
     r = write_pending(job, changes, texts);
     return r < 0 ? r : 0;

@@ -131,7 +131,7 @@ read_file(struct notebook **ret, const char *path, const char *hint, struct erro
     int r;
 
     buffer_init(&text, NOTEBOOK_BYTES_MAX);
-    r = file_read(path, &text, err);
+    r = file_read_regular(path, &text, err);
     if (r == 0) {
         r = notebook_read(ret, buffer_slice(&text), &detail);
         if (r > 0)

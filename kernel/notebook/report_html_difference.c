@@ -186,7 +186,9 @@ mime_of(struct slice bytes)
 static int
 read_picture(const char *path, struct buffer *ret)
 {
-    CLEANUP(close_fdp) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    /* Code may have put a link there, for what it cannot read itself. */
+    CLEANUP(close_fdp)
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW);
     struct stat st;
     size_t size;
     int r;

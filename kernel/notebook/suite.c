@@ -7,7 +7,6 @@
 
 #include "contexts/loop.h"
 #include "kernel/agent/languages.h"
-#include "kernel/notebook/artefacts.h"
 #include "kernel/notebook/comparer.h"
 #include "kernel/notebook/durations.h"
 #include "kernel/notebook/item.h"
@@ -37,7 +36,6 @@ struct suite {
     struct item **order; /* owned: in which they are run */
     size_t count, capacity, next;
     struct seat seats[SUITE_JOBS_MAX];
-    struct artefacts artefacts;
     struct loop_timer *timer; /* owned: for progress */
     struct verdict_counts notebooks, cells;
     double done_s, all_s; /* expected seconds of those that have ended, and of all */
@@ -64,7 +62,6 @@ suite_create(struct suite **ret, const struct suite_options *options)
     if (suite == NULL)
         return -ENOMEM;
     suite->options = *options;
-    suite->artefacts.folder = options->results;
     suite->started_us = loop_now_us(options->loop);
     r = loop_add_timer(&suite->timer, options->loop, on_timer, suite);
     if (r < 0)
@@ -275,7 +272,7 @@ begin_job(struct suite *suite, struct seat *seat, struct item *item, struct erro
     const struct job_options options = {
         .loop = suite->options.loop,
         .spawner = suite->options.spawner,
-        .artefacts = &suite->artefacts,
+        .artefacts = suite->options.artefacts,
         .tier = suite->options.tier,
         .mode = suite->options.mode,
         .runs = suite->options.runs,

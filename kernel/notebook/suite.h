@@ -27,7 +27,7 @@ struct suite_options {
     struct reporting *reporting;
     struct durations *durations;
     const struct item_options *items;
-    const char *results; /* folder of pictures */
+    struct artefacts *artefacts; /* where pictures go */
     enum sandbox_tier tier;
     enum job_mode mode;
     unsigned runs; /* of JOB_FLAKY */

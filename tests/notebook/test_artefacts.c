@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "protocol/cleanup.h"
+
 struct fixture {
     char folder[64];
     char results[96];
@@ -76,9 +78,10 @@ static void
 test_pictures_become_files_and_their_paths(void **state)
 {
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     json_t *differences = picture("image/jpeg", "aGVs\nbG8=", "cmVk");
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
     assert_int_equal(artefacts_save(&artefacts, "sub/plot.ipynb", 3, differences), 0);
     assert_holds(file_of(differences, "expected"), "hello");
     assert_holds(file_of(differences, "difference"), "red");
@@ -95,9 +98,10 @@ test_no_name_of_a_notebook_leads_out_of_the_folder(void **state)
     static const char *const names[] = { "../../../etc/x.ipynb", "/../x.ipynb", "./..",
                                          "a\n\x1b[31m/b c.ipynb" };
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     char real[PATH_MAX];
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         json_t *differences = picture("image/png", "aGVsbG8=", NULL);
 
@@ -114,10 +118,11 @@ static void
 test_a_long_path_is_cut(void **state)
 {
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     json_t *differences = picture("image/png", "aGVsbG8=", NULL);
     char path[3000];
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
     memset(path, 'n', sizeof path - 1);
     path[sizeof path - 1] = '\0';
     assert_int_equal(artefacts_save(&artefacts, path, 0, differences), 0);
@@ -129,9 +134,10 @@ static void
 test_what_is_no_base64_is_left_out(void **state)
 {
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     json_t *differences = picture("image/png", "not base64!", NULL);
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
     assert_int_equal(artefacts_save(&artefacts, "x.ipynb", 0, differences), 0);
     assert_null(file_of(differences, "expected"));
     json_decref(differences);
@@ -141,11 +147,12 @@ static void
 test_a_link_in_the_folder_is_replaced_and_not_followed(void **state)
 {
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     json_t *differences = picture("image/png", "aGVsbG8=", NULL);
     char target[128], path[PATH_MAX];
     FILE *file;
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
     assert_int_equal(artefacts_save(&artefacts, "x.ipynb", 0, differences), 0);
     snprintf(path, sizeof path, "%s", file_of(differences, "expected"));
     json_decref(differences);
@@ -165,12 +172,49 @@ test_a_link_in_the_folder_is_replaced_and_not_followed(void **state)
 }
 
 static void
+test_a_folder_that_became_a_link_is_not_followed(void **state)
+{
+    const struct fixture *f = *state;
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
+    json_t *differences = picture("image/png", "aGVsbG8=", NULL);
+
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
+    assert_int_equal(symlink(f->folder, f->results), 0);
+    assert_int_equal(artefacts_save(&artefacts, "x.ipynb", 0, differences), 0);
+    assert_null(file_of(differences, "expected"));
+    json_decref(differences);
+}
+
+static void
+test_pictures_stay_in_the_folder_that_was_there_first(void **state)
+{
+    const struct fixture *f = *state;
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
+    json_t *differences = picture("image/png", "aGVsbG8=", NULL);
+    char moved[128], path[256];
+
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
+    assert_int_equal(artefacts_save(&artefacts, "x.ipynb", 0, differences), 0);
+    json_decref(differences);
+    snprintf(moved, sizeof moved, "%s/moved", f->folder);
+    assert_int_equal(rename(f->results, moved), 0);
+    assert_int_equal(symlink(f->folder, f->results), 0);
+    differences = picture("image/png", "aGVsbG8=", NULL);
+    assert_int_equal(artefacts_save(&artefacts, "y.ipynb", 0, differences), 0);
+    json_decref(differences);
+    snprintf(path, sizeof path, "%s/y.ipynb-cell-0-0-expected.png", moved);
+    assert_holds(path, "hello");
+}
+
+static void
 test_no_more_files_than_the_bound(void **state)
 {
     const struct fixture *f = *state;
-    struct artefacts artefacts = { .folder = f->results, .count = ARTEFACTS_MAX };
+    CLEANUP(artefacts_fini) struct artefacts artefacts;
     json_t *differences = picture("image/png", "aGVsbG8=", NULL);
 
+    assert_int_equal(artefacts_init(&artefacts, f->results, NULL), 0);
+    artefacts.count = ARTEFACTS_MAX;
     assert_int_equal(artefacts_save(&artefacts, "x.ipynb", 0, differences), 0);
     assert_null(file_of(differences, "expected"));
     assert_int_equal(artefacts.count, ARTEFACTS_MAX);
@@ -187,6 +231,8 @@ main(void)
         TEST(test_a_long_path_is_cut),
         TEST(test_what_is_no_base64_is_left_out),
         TEST(test_a_link_in_the_folder_is_replaced_and_not_followed),
+        TEST(test_a_folder_that_became_a_link_is_not_followed),
+        TEST(test_pictures_stay_in_the_folder_that_was_there_first),
         TEST(test_no_more_files_than_the_bound),
     };
 

@@ -505,6 +505,30 @@ def test_what_is_compared_can_be_chosen(env: dict[str, str], tmp_path: Path) -> 
     assert book["expected_seconds"] > 0, "it was run before"
 
 
+def test_code_cannot_put_other_notebooks_or_folders_in_the_place_of_those_behind_it(
+    env: dict[str, str], tmp_path: Path
+) -> None:
+    books, other = tmp_path / "books", tmp_path / "other"
+    write(other / "b.ipynb", code("open('touched', 'w').close()"))
+    write(books / "sub/b.ipynb", code("1", result("1")))
+    write(books / "c.ipynb", code("1", result("1")))
+    moves = f"import os; os.rename('sub', 'gone'); os.symlink({str(other)!r}, 'sub')"
+    write(
+        books / "a.ipynb",
+        *(code(moves), code("os.remove('c.ipynb'); os.mkfifo('c.ipynb')"), code("None")),
+    )
+    tested = call_test(env, tmp_path, "--jobs", "1", "books")
+    reasons = {
+        event["path"]: (event["reason"] or {"text": ""})["text"]
+        for event in tested.events
+        if event["event"] == "notebook"
+    }
+    assert "a link was put there" in reasons["books/sub/b.ipynb"]
+    assert "not a regular file" in reasons["books/c.ipynb"]
+    assert reasons["books/a.ipynb"] == "" and tested.status == 3
+    assert not (other / "touched").exists()
+
+
 def test_code_sees_what_is_shown_and_cannot_write_it(
     env: dict[str, str], tmp_path: Path
 ) -> None:
