@@ -182,6 +182,8 @@ find_partner(const struct notebook *pending, const struct notebook_cell *cell,
     const struct notebook_cell *same =
         number < pending->cell_count ? &pending->cells[number] : NULL;
 
+    if (pending->cells == NULL)
+        return NONE;
     if (same != NULL && cell->id.length > 0 && same_slice(same->id, cell->id))
         return number;
     for (size_t i = 0; cell->id.length > 0 && i < pending->cell_count; i++) {
