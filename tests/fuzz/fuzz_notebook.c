@@ -95,17 +95,22 @@ check_written(const struct notebook *notebook)
     buffer_fini(&again);
 }
 
+static void
+check_output(struct slice output)
+{
+    struct slice type;
+
+    CHECK(json_scan_object(output, &limits, NULL) == 0);
+    CHECK(json_member(output, "output_type", &type) == 0);
+}
+
 /* What was converted from nbformat 3 must be JSON, too. */
 static void
 check_outputs(const struct notebook *notebook)
 {
     for (size_t i = 0; i < notebook->cell_count; i++) {
-        for (size_t k = 0; k < notebook->cells[i].output_count; k++) {
-            struct slice output = notebook->cells[i].outputs[k], type;
-
-            CHECK(json_scan_object(output, &limits, NULL) == 0);
-            CHECK(json_member(output, "output_type", &type) == 0);
-        }
+        for (size_t k = 0; k < notebook->cells[i].output_count; k++)
+            check_output(notebook->cells[i].outputs[k]);
     }
 }
 
