@@ -14,6 +14,7 @@ import argparse
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -324,6 +325,8 @@ def main() -> int:
         if name not in known:
             parser.error(f"no step {name}; there are {', '.join(known)}")
     LOGS.mkdir(parents=True, exist_ok=True)
+    # In the background of a script it is ignored, by all that tests start and interrupt, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     counts = run_steps(
         [step for step in STEPS if not options.steps or step.name in options.steps]
     )
