@@ -325,7 +325,7 @@ def main() -> int:
         if name not in known:
             parser.error(f"no step {name}; there are {', '.join(known)}")
     LOGS.mkdir(parents=True, exist_ok=True)
-    # In the background of a script it is ignored, by all that tests start and interrupt, too.
+    # In the background of a script it is ignored, by what tests start, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     counts = run_steps(
         [step for step in STEPS if not options.steps or step.name in options.steps]
