@@ -481,21 +481,22 @@ static int
 resolve_shown(const struct project *project, json_t *settings)
 {
     const json_t *paths = json_object_get(settings, "show");
-    json_t *resolved = json_array(), *path;
+    CLEANUP(tree_decrefp) json_t *resolved = NULL;
+    const json_t *path;
     size_t i;
 
-    if (paths == NULL) {
-        json_decref(resolved);
+    if (paths == NULL)
         return 0;
-    }
+    resolved = json_array();
     json_array_foreach(paths, i, path)
     {
         char real[PATH_MAX];
 
-        if (resolve(project, path, real))
-            json_array_append_new(resolved, json_string(real));
+        if (resolve(project, path, real) &&
+            json_array_append_new(resolved, json_string(real)) < 0)
+            return -ENOMEM;
     }
-    return json_object_set_new(settings, "show", resolved) < 0 ? -ENOMEM : 0;
+    return json_object_set(settings, "show", resolved) < 0 ? -ENOMEM : 0;
 }
 
 static bool
