@@ -103,6 +103,7 @@ extern int signal_is_trapped(int signal);
 extern int signal_is_ignored(int signal);
 extern void restore_default_signal(int signal);
 extern void restore_sigmask(void);
+extern int first_pending_trap(void);
 extern void run_pending_traps(void);
 extern int run_exit_trap(void);
 extern void run_trap_cleanup(int signal);

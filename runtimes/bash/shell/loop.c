@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 
 #define TEXTS_BYTES_MAX ((off_t)160 * 1024 * 1024)
 #define PRELOAD "LD_PRELOAD="
+#define TRIES_MAX 64 /* at traps that are due and do not run, before the next signal */
 
 static int control = -1; /* the socket */
 static pid_t shell_pid;
@@ -234,6 +236,33 @@ attend_to_signals(void)
     fflush(NULL);
 }
 
+/* Until the runner has something to say; runs the traps of signals that come meanwhile.
+ * They are blocked between the look at what has come and the wait, so that none is
+ * overlooked. */
+static void
+wait_for_order(void)
+{
+    struct pollfd item = { .fd = control, .events = POLLIN };
+    sigset_t all, before;
+    int r = -1;
+
+    sigfillset(&all);
+    for (unsigned tries = 0; r < 0;) {
+        bool is_due;
+
+        sigprocmask(SIG_BLOCK, &all, &before);
+        is_due =
+            tries < TRIES_MAX && (terminating_signal != 0 || first_pending_trap() > 0);
+        r = is_due ? -1 : ppoll(&item, 1, NULL, &before);
+        tries = is_due ? tries + 1 : 0;
+        if (r < 0 && !is_due && errno != EINTR)
+            r = 0; /* recvmsg will say what is wrong */
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        if (r < 0)
+            attend_to_signals();
+    }
+}
+
 /* Out of low numbers, which a cell may expect to be free. */
 static void
 move_up(int *fd)
@@ -264,6 +293,7 @@ receive(struct shell_order *order)
 
     *order = (struct shell_order){ .fds = { -1, -1, -1 } };
     do {
+        wait_for_order();
         message.msg_control = space.bytes;
         message.msg_controllen = sizeof space.bytes;
         n = recvmsg(control, &message, MSG_CMSG_CLOEXEC);
