@@ -294,7 +294,7 @@ forbid(int call, unsigned count, const struct scmp_arg_cmp *when)
 static void
 forbid_option(int option)
 {
-    const struct scmp_arg_cmp when = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)option);
+    const struct scmp_arg_cmp when = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)option, 0);
 
     forbid(SCMP_SYS(prctl), 1, &when);
 }
@@ -328,8 +328,8 @@ forbid_filters(void)
 static void
 forbid_limits(void)
 {
-    const struct scmp_arg_cmp when[] = { SCMP_A1(SCMP_CMP_EQ, RLIMIT_FSIZE),
-                                         SCMP_A2(SCMP_CMP_NE, 0) };
+    const struct scmp_arg_cmp when[] = { SCMP_A1(SCMP_CMP_EQ, RLIMIT_FSIZE, 0),
+                                         SCMP_A2(SCMP_CMP_NE, 0, 0) };
 
     forbid(SCMP_SYS(prlimit64), 2, when);
 }
