@@ -324,6 +324,7 @@ test("runs of one context wait for each other, or are refused", async (t) => {
     detach: true,
     timeoutMs: 0,
   });
+  while ((await job.status()).state !== "running");
   const busy = { rejectIfBusy: true };
   await assert.rejects(context.runCode("1", busy), { code: "CONTEXT_BUSY" });
   const next = context.runCode("2", { detach: true });
