@@ -65,9 +65,7 @@ static const struct option_spec options[] = {
       "Further rules: a file as for nbval's --nbval-sanitize-with. May be given several\n"
       "times." },
     { "report", 0, OPTION_LIST, "KIND=FILE", NULL, offsetof(struct arguments, reports),
-      "Write a report to FILE; - is stdout, and replaces what a person reads there.\n"
-      "May be given several times. KIND is html (one page), junit (XML, a test case\n"
-      "for each cell), tap, jsonl (events, one a line) or github (annotations)." },
+      reporting_help },
     { "results", 0, OPTION_TEXT, "DIR", NULL, offsetof(struct arguments, results),
       "Where pictures that differ, and their difference, are written. The default is\n"
       "cellwall-results in the working directory; it is made when it is needed." },

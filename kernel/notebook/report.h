@@ -29,7 +29,6 @@ struct report_options {
 /* A row of the table of reports. */
 struct report_kind {
     const char *name; /* "junit" */
-    const char *help; /* one line */
     int (*create)(void **ret, const struct report_options *options); /* 0, -ENOMEM */
     /* 0, results of write, or < 0. "end" is the last event that comes. */
     int (*event)(void *report, const json_t *event);

@@ -220,7 +220,6 @@ github_event(void *report, const json_t *event)
 
 const struct report_kind report_github = {
     .name = "github",
-    .help = "annotations of a GitHub workflow",
     .create = github_create,
     .event = github_event,
     .destroy = github_destroy,

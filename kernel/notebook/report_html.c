@@ -592,7 +592,6 @@ event(void *arg, const json_t *object)
 
 const struct report_kind report_html = {
     .name = "html",
-    .help = "one self-contained page, to be opened in a browser",
     .create = create,
     .event = event,
     .destroy = destroy,

@@ -93,7 +93,6 @@ jsonl_event(void *report, const json_t *event)
 
 const struct report_kind report_jsonl = {
     .name = "jsonl",
-    .help = "the events of the run, one JSON object a line",
     .create = jsonl_create,
     .event = jsonl_event,
     .destroy = jsonl_destroy,

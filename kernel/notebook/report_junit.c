@@ -385,7 +385,6 @@ junit_event(void *report, const json_t *event)
 
 const struct report_kind report_junit = {
     .name = "junit",
-    .help = "JUnit XML: a test case for each cell",
     .create = junit_create,
     .event = junit_event,
     .destroy = junit_destroy,

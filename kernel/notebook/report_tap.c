@@ -320,7 +320,6 @@ tap_event(void *report, const json_t *event)
 
 const struct report_kind report_tap = {
     .name = "tap",
-    .help = "Test Anything Protocol 14: a test point for each notebook and cell",
     .create = tap_create,
     .event = tap_event,
     .destroy = tap_destroy,

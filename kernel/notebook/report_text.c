@@ -536,7 +536,6 @@ event(void *arg, const json_t *object)
 
 const struct report_kind report_text = {
     .name = "text",
-    .help = "for a person: a line per notebook, and what differs of each failed cell",
     .create = create,
     .event = event,
     .destroy = destroy,

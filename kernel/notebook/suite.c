@@ -23,7 +23,6 @@
 
 /* One of the notebooks that are tested at the same time. */
 struct seat {
-    struct suite *suite; /* borrowed */
     struct item *item; /* borrowed, NULL: free */
     struct job *job; /* owned */
     struct comparer *comparer; /* owned */
@@ -282,7 +281,6 @@ begin_job(struct suite *suite, struct seat *seat, struct item *item, struct erro
     struct job_options with = options;
     int r = 0;
 
-    seat->suite = suite;
     if (seat->comparer == NULL)
         r = comparer_create(&seat->comparer, suite->options.loop, NULL, err);
     if (r != 0)
