@@ -9,6 +9,7 @@
 
 #include "protocol/cleanup.h"
 #include "protocol/error.h"
+#include "protocol/json.h"
 #include "runtimes/jupyter/kernel_json.h"
 #include "runtimes/jupyter/link.h"
 #include "runtimes/jupyter/outputs.h"
@@ -26,7 +27,8 @@ struct start {
     struct kernel *kernel;
     const struct kernel_json *spec;
     int64_t limit; /* when to give up */
-    bool answered, published;
+    bool answered;
+    bool busy, published; /* the beginning of an answer was published, and all of it */
 };
 
 int64_t
@@ -101,6 +103,18 @@ print(struct slice content)
     }
 }
 
+/* Who sees an idle without its busy began to listen within an answer: what was published
+ * in between may be lost. */
+static void
+note_status(struct start *start, struct slice content)
+{
+    char state[16] = "";
+
+    (void)json_member_string(content, "execution_state", state, sizeof state);
+    start->busy |= strcmp(state, "busy") == 0;
+    start->published |= start->busy && strcmp(state, "idle") == 0;
+}
+
 static int
 take_published(struct start *start, struct error *err)
 {
@@ -115,7 +129,8 @@ take_published(struct start *start, struct error *err)
             continue;
         if (strcmp(message.type, "stream") == 0)
             print(message.wire.content);
-        start->published |= strcmp(message.type, "status") == 0;
+        else if (strcmp(message.type, "status") == 0)
+            note_status(start, message.wire.content);
     }
 }
 
@@ -167,7 +182,7 @@ turn(struct start *start, int64_t until, struct error *err)
     return r;
 }
 
-/* Asks again until an answer came and was seen to be published. */
+/* Asks again until an answer came and all of one was seen to be published. */
 static int
 ask(struct start *start, struct error *err)
 {

@@ -89,16 +89,26 @@ def test_hello_tells_what_the_kernel_says_of_itself(begin: StartBridge) -> None:
     assert hello["implementation_version"] == "1"
 
 
-def test_what_a_kernel_says_at_its_start_is_nobodys_output(begin: StartBridge) -> None:
-    runner = begin("chatty")
+def said_before_hello(runner: Runner) -> bytes:
     text = b""
     for item in runner.items():
         if isinstance(item, Frame):
             assert item.type == "hello"
-            break
+            return text
         text += item.data
+    raise AssertionError("no hello")
+
+
+def test_what_a_kernel_says_at_its_start_is_nobodys_output(begin: StartBridge) -> None:
+    text = said_before_hello(begin("chatty"))
     assert b"starting\n" in text
     assert b"welcome\n" in text
+
+
+def test_an_answer_of_which_only_the_end_was_heard_is_asked_for_again(
+    begin: StartBridge,
+) -> None:
+    assert b"welcome\n" in said_before_hello(begin("halfheard"))
 
 
 def test_a_kernel_that_never_answers_is_given_up(begin: StartBridge) -> None:

@@ -44,6 +44,7 @@ class Kernel:
             self.sockets[name] = socket
         self.count = 0
         self.interrupts = 0
+        self.requests = 0
         self.parents: list[dict[str, Any]] = []
 
     def _endpoint(self, port: int) -> str:
@@ -195,11 +196,14 @@ class Cell:
         self.publish("execute_result", content)
 
     def run(self) -> None:
-        self.publish("status", {"execution_state": "busy"})
+        self.kernel.requests += 1
+        is_heard = HOW != "halfheard" or self.kernel.requests > 1
+        if is_heard:
+            self.publish("status", {"execution_state": "busy"})
         if self.kind == "execute_request":
             self.execute()
         elif self.kind == "kernel_info_request":
-            if HOW == "chatty":
+            if HOW in ("chatty", "halfheard") and is_heard:
                 self.say("welcome\n")
             self.rest = {
                 "status": "ok",
