@@ -230,10 +230,8 @@ shell_foreground(const struct session *session)
 }
 
 static void
-signal_foreground(const struct session *session, int signal)
+signal_job(const struct session *session, pid_t group, int signal)
 {
-    pid_t group = shell_foreground(session);
-
     if (group > 1 && group != session->shell.pid && group != getpgrp())
         (void)kill(-group, signal);
 }
@@ -252,8 +250,10 @@ interrupts_deliver(struct session *session)
     run->interrupted_us = session_now_us();
     run->interrupted_group = shell_foreground(session);
     run->escalate_us = run->interrupted_us + ESCALATE_US;
-    signal_foreground(session, means[i]);
+    /* The shell first: a job that is killed by a signal of which the shell has not heard
+     * would have ended by itself. */
     (void)kill(-session->shell.pid, SIGINT);
+    signal_job(session, run->interrupted_group, means[i]);
     if (i > 0 || session->shell.master < 0)
         (void)kill(session->shell.pid, ORDER_HARD_SIGNAL);
 }
@@ -289,7 +289,7 @@ interrupt_newcomers(struct session *session, pid_t group)
 
     if (group != session->shell.pid && group != run->interrupted_group) {
         run->interrupted_group = group;
-        signal_foreground(session, SIGINT);
+        signal_job(session, group, SIGINT);
     }
 }
 
@@ -311,7 +311,7 @@ interrupts_escalate(struct session *session)
         return;
     }
     if (group != session->shell.pid && terminal_any_member(group, is_deaf))
-        signal_foreground(session, SIGKILL);
+        signal_job(session, group, SIGKILL);
     if (is_deaf(session->shell.pid))
         (void)kill(session->shell.pid, ORDER_HARD_SIGNAL);
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
 from tests.runtimes.framelib import Runner
@@ -49,8 +50,53 @@ def test_interrupt_ends_the_cell_and_keeps_the_shell(bash: Runner, code: str) ->
     )
 
 
+def sleepers(seconds: int) -> list[int]:
+    command = ["sleep", str(seconds)]
+    return [
+        p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == command
+    ]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "(echo begun; sleep 98765; echo no)",
+        "f() { (echo begun; sleep 98765); }; f",
+        "echo begun; (sleep 98765; echo no)",
+        "(echo begun; (sleep 98765; echo no); echo no)",
+        "(echo begun; x=$(sleep 98765); echo no)",
+        "(echo begun; sleep 98765 | cat; echo no)",
+        "(echo begun; sleep 98765; echo no) | cat",
+    ],
+)
+def test_no_process_overlooks_an_interrupt(bash: Runner, code: str) -> None:
+    """It comes while processes are made: one that is not yet what it will be, or that is
+    made a moment later, neither runs on nor keeps others waiting."""
+    for _ in range(200):
+        number = bash.begin_run(f"{code}\necho no")
+        assert bash.until(number, "stream").text == "begun\n"
+        bash.interrupt()
+        outcome = bash.finish(number)
+        assert outcome.interrupted and "no" not in outcome.stdout
+    assert psutil.wait_procs(sleepers(98765), timeout=60)[1] == []
+
+
+@pytest.mark.parametrize("trap", ["trap 'echo bye' EXIT", "trap : INT; trap - INT"])
+def test_traps_of_a_cell_leave_its_interrupt_alone(bash: Runner, trap: str) -> None:
+    bash.run("kept=1")
+    number = bash.begin_run(f"{trap}; sh -c 'echo begun; exec sleep 1000'; echo no")
+    assert bash.until(number, "stream").text == "begun\n"
+    bash.interrupt()
+    outcome = bash.finish(number)
+    assert outcome.interrupted and outcome.stdout == ""
+    assert bash.run("trap - EXIT; echo $kept").stdout == "1\n"
+
+
 def test_a_trap_on_int_decides(bash: Runner) -> None:
-    number = bash.begin_run("trap 'echo mine' INT; echo begun; sleep 1000; echo after")
+    # What says "begun" is what gets the signal; the shell's trap then runs in any case.
+    number = bash.begin_run(
+        "trap 'echo mine' INT; sh -c 'echo begun; exec sleep 1000'; echo after"
+    )
     bash.until(number, "stream")
     bash.interrupt()
     outcome = bash.finish(number)

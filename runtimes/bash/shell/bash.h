@@ -99,6 +99,8 @@ typedef void bash_signal_fn(int signal);
 extern bash_signal_fn *set_signal_handler(int signal, bash_signal_fn *handler);
 extern void sigint_sighandler(int signal);
 extern void termsig_handler(int signal);
+extern void termsig_sighandler(int signal);
+extern void trap_handler(int signal);
 extern int signal_is_trapped(int signal);
 extern int signal_is_ignored(int signal);
 extern void restore_default_signal(int signal);

@@ -19,17 +19,14 @@
 static volatile sig_atomic_t was_interrupted;
 static volatile bool is_parsing;
 
-/* What is forked by a shell that is about to end its cell would only be in the way. */
-void
-shell_on_fork(void)
+static bool
+interrupts_end_it(void)
 {
-    if (was_interrupted && interrupt_state != 0)
-        _exit(128 + SIGINT); /* by the signal itself it would be one interrupt more */
-    was_interrupted = 0;
+    return signal_is_trapped(SIGINT) == 0 && signal_is_ignored(SIGINT) == 0;
 }
 
-static void
-on_sigint(int signal)
+void
+shell_on_sigint(int signal)
 {
     if (!shell_is_itself()) {
         shell_die_of_interrupt(); /* a child, which is not yet what it will be */
@@ -40,6 +37,42 @@ on_sigint(int signal)
     was_interrupted = 1;
     sigint_sighandler(signal);
     shell_report(&(struct report){ .kind = REPORT_INTERRUPTED });
+}
+
+bool
+shell_is_interrupted(void)
+{
+    sigset_t pending;
+
+    return interrupts_end_it() &&
+           (terminating_signal == SIGINT || (was_interrupted && interrupt_state != 0) ||
+            (sigpending(&pending) == 0 && sigismember(&pending, SIGINT) == 1));
+}
+
+void
+shell_on_fork(void)
+{
+    was_interrupted = 0;
+}
+
+/* Children of bash take note of a signal for later; as another program they would have
+ * forgotten it, and run on. */
+void
+shell_before_exec(void)
+{
+    struct sigaction action = { .sa_handler = SIG_DFL };
+    sigset_t interrupt, before;
+
+    if (shell_is_itself() || !interrupts_end_it())
+        return;
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, &before);
+    if (terminating_signal == SIGINT)
+        shell_die_of_interrupt();
+    sigemptyset(&action.sa_mask);
+    (void)sigaction(SIGINT, &action, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 /* Sent when a cell goes on in spite of SIGINT: traps do not count. */
@@ -58,8 +91,8 @@ set_handlers(void)
 {
     struct sigaction hard = { .sa_handler = on_hard_interrupt };
 
-    if (signal_is_trapped(SIGINT) == 0 && signal_is_ignored(SIGINT) == 0)
-        set_signal_handler(SIGINT, on_sigint);
+    if (interrupts_end_it())
+        set_signal_handler(SIGINT, shell_on_sigint);
     sigemptyset(&hard.sa_mask);
     sigaction(ORDER_HARD_SIGNAL, &hard, NULL);
 }

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,13 +120,60 @@ dup2(int from, int to)
     return real(from, to);
 }
 
+__attribute__((visibility("default"))) int
+execve(const char *path, char *const argv[], char *const envp[])
+{
+    static int (*real)(const char *, char *const *, char *const *);
+
+    if (real == NULL)
+        *(void **)&real = libc("execve");
+    shell_before_exec();
+    return real(path, argv, envp);
+}
+
+/* A subshell that dies of a signal gives the terminal back to the shell's group: by then
+ * the next job may have it. */
+__attribute__((visibility("default"))) int
+tcsetpgrp(int fd, pid_t group)
+{
+    static int (*real)(int, pid_t);
+
+    if (group == shell_pid && !shell_is_itself())
+        return 0;
+    if (real == NULL)
+        *(void **)&real = libc("tcsetpgrp");
+    return real(fd, group);
+}
+
+/* Bash's handler of SIGINT for the time of a wait puts the one before it back and sends
+ * the signal again. When it comes so early that the one before is not yet known, it would
+ * send it to itself for ever. */
+__attribute__((visibility("default"))) int
+kill(pid_t pid, int signal)
+{
+    static int (*real)(pid_t, int);
+    struct sigaction action;
+
+    if (signal == SIGINT && pid == getpid() && !shell_is_itself() &&
+        sigaction(SIGINT, NULL, &action) == 0 && action.sa_handler != SIG_DFL &&
+        action.sa_handler != SIG_IGN && action.sa_handler != trap_handler &&
+        action.sa_handler != termsig_sighandler && action.sa_handler != shell_on_sigint) {
+        terminating_signal = SIGINT;
+        return 0;
+    }
+    if (real == NULL)
+        *(void **)&real = libc("kill");
+    return real(pid, signal);
+}
+
 static void
 on_sigterm(int signal)
 {
     (void)signal; /* ignored, as by every shell that a person types to */
 }
 
-/* Bash sees the default action for SIGTERM where there is our handler. */
+/* Bash sees the default action for SIGTERM where there is our handler. Its own for
+ * SIGINT, which comes with a trap on EXIT and with "trap - INT", would end the shell. */
 __attribute__((visibility("default"))) int
 sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
@@ -142,6 +188,12 @@ sigaction(int signal, const struct sigaction *action, struct sigaction *old)
         ours = *action;
         ours.sa_handler = on_sigterm;
         ours.sa_flags |= SA_RESTART;
+        action = &ours;
+    }
+    if (signal == SIGINT && action != NULL && action->sa_handler == termsig_sighandler &&
+        shell_pid != 0 && shell_is_itself()) {
+        ours = *action;
+        ours.sa_handler = shell_on_sigint;
         action = &ours;
     }
     r = real(signal, action, old);
@@ -172,6 +224,27 @@ on_fork(void)
     shell_on_fork();
     if (signal_is_trapped(SIGTERM) == 0 && signal_is_ignored(SIGTERM) == 0)
         set_default_sigterm();
+}
+
+/* What is forked by a shell that is about to end its cell, or by a subshell that is about
+ * to end, would only be in the way. Bash blocks SIGINT meanwhile. */
+__attribute__((visibility("default"))) pid_t
+fork(void)
+{
+    static pid_t (*real)(void);
+    bool is_late = shell_is_interrupted();
+    pid_t pid;
+
+    if (real == NULL)
+        *(void **)&real = libc("fork");
+    pid = real();
+    if (pid == 0 && is_late)
+        _exit(128 + SIGINT); /* by the signal itself it would be one interrupt more */
+    if (pid == 0)
+        on_fork();
+    else if (pid > 0 && !is_late && shell_is_interrupted())
+        (void)kill(pid, SIGINT); /* it may have come before the child was there */
+    return pid;
 }
 
 void
@@ -409,7 +482,7 @@ prepare(void)
     for (int from = 960; control < 0 && from > 10; from /= 2)
         control = fcntl(ORDER_CONTROL_FD, F_DUPFD_CLOEXEC, from);
     close(ORDER_CONTROL_FD);
-    if (control < 0 || pthread_atfork(NULL, NULL, on_fork) != 0)
+    if (control < 0)
         return false;
     set_default_sigterm();
     /* This is the top level from here on: nothing is below that could be returned to. */

@@ -39,8 +39,17 @@ extern volatile bool shell_is_running;
 /* The status that exit was called with, inside of a cell, by bash itself; else -1. */
 extern volatile int shell_exited;
 
-/* In each child of the shell, first of all. */
+/* True in a shell or subshell that has been told to end what runs, and has not yet. */
+bool shell_is_interrupted(void);
+
+/* In each child of the shell and of its subshells, first of all. */
 void shell_on_fork(void);
+
+/* In whoever is about to become another program. */
+void shell_before_exec(void);
+
+/* The handler of SIGINT while a cell runs. */
+void shell_on_sigint(int signal);
 
 /* True in the shell, false in its children. */
 bool shell_is_itself(void);
