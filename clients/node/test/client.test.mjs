@@ -286,10 +286,10 @@ test("a consumer that does not read stops the server, and no other stream", asyn
           await retry(() => call.tell("stream", { name: "stdout", text }, seq));
           sent[code] = seq;
         }
-        await call.tell("status", { execution_state: "idle" }, total + 1);
-        await call.reply(OUTCOME);
+        await retry(() => call.tell("status", { execution_state: "idle" }, total + 1));
+        await retry(() => call.reply(OUTCOME));
       };
-      void run().catch(() => {});
+      void run().catch(() => {}); // the server is closed
     },
     attach_request: (call) => call.reply(OUTCOME),
     cancel_request: (call) => call.reply({ status: "ok", was: "running" }),
