@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "runtimes/bash/order.h"
 
@@ -42,7 +43,9 @@ extern volatile int shell_exited;
 /* True in a shell or subshell that has been told to end what runs, and has not yet. */
 bool shell_is_interrupted(void);
 
-/* In each child of the shell and of its subshells, first of all. */
+/* In each child of the shell and of its subshells, first of all: all of it, and what
+ * concerns cells. */
+void shell_begin_child(void);
 void shell_on_fork(void);
 
 /* In whoever is about to become another program. */
@@ -51,7 +54,10 @@ void shell_before_exec(void);
 /* The handler of SIGINT while a cell runs. */
 void shell_on_sigint(int signal);
 
-/* True in the shell, false in its children. */
+extern int shell_control; /* the socket to the runner; -1: none, as in children */
+extern pid_t shell_pid; /* 0: the loop has not begun */
+
+/* True in the shell, false in its children, which may do as they like. */
 bool shell_is_itself(void);
 
 /* Safe in a handler of signals. */
