@@ -57,7 +57,7 @@ note_run(struct context *ctx, const struct request *request)
         .timeout_ms = request->timeout_ms,
         .kill_on_timeout = request->kill_on_timeout,
         .execution_count = request_is_execute(request) ? count : 0,
-        .started_us = clock_us(CLOCK_MONOTONIC),
+        .started_us = loop_now_us(ctx->loop), /* as its limit is counted from */
         .started_real_us = clock_us(CLOCK_REALTIME),
     };
     ctx->last_started = request->number;
