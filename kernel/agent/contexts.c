@@ -513,7 +513,7 @@ agent_contexts_tick(struct agent *agent)
         for (struct agent_context *context = owner->contexts; r == 0 && context != NULL;
              context = context->next) {
             if (context->idle_timeout_us != 0 && context->queue == NULL &&
-                context->foreign == NULL &&
+                context->foreign == NULL && context->pending == NULL &&
                 now - context->used_us >= context->idle_timeout_us)
                 r = agent_context_delete(context);
         }

@@ -199,13 +199,16 @@ on_done(uint64_t number, const struct context_outcome *outcome, void *arg)
     return r;
 }
 
+/* It can be used from now on, so that it is idle from now on. */
 static int
 answer_context(struct agent_context *context, struct pending *pending)
 {
-    json_t *content =
-        json_pack("{s:s, s:o}", "status", "ok", "context", describe_context(context));
+    json_t *content;
     int r;
 
+    agent_context_touch(context);
+    content =
+        json_pack("{s:s, s:o}", "status", "ok", "context", describe_context(context));
     if (content == NULL)
         return -ENOMEM;
     if (pending->kind == PENDING_CREATE)

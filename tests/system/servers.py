@@ -12,9 +12,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 READY = r"zygote of .* \(home (?!/workspace\))[^)]*\): ready"  # for notebooks
 READY_FOR_AGENTS = r"zygote of .* \(home /workspace\): ready"
@@ -124,6 +127,17 @@ def wait_until(is_so: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+@contextmanager
+def no_launcher(server: Server) -> Iterator[None]:
+    """Nothing can be started meanwhile."""
+    launcher = psutil.Process(server.pid).children()[0]  # the first of its children
+    launcher.suspend()
+    try:
+        yield
+    finally:
+        launcher.resume()
 
 
 def is_below(pid: int, ancestor: int) -> bool:

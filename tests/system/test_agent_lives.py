@@ -10,7 +10,7 @@ import pytest
 
 from tests.system.agentclient import Agent, Refused, gate, main_text
 from tests.system.agentserver import start
-from tests.system.servers import Server, wait_until
+from tests.system.servers import Server, no_launcher, wait_until
 
 pytestmark = pytest.mark.cellwall
 
@@ -317,8 +317,10 @@ def test_a_context_that_is_deleted_in_the_making_answers_its_maker(agent: Agent)
 
 def test_an_idle_context_goes_and_a_busy_one_stays(agent: Agent) -> None:
     idle = agent.create(idle_timeout_s=1)
-    busy = agent.create(idle_timeout_s=1)
-    asked = agent.start(gate("go"), context=busy)
+    members = {"name": "busy", "idle_timeout_s": 1}
+    create = agent.send("create_context_request", members)
+    asked = agent.start(gate("go"), context="busy")
+    busy = agent.reply(create).content["context"]["id"]
 
     def contexts() -> list[str]:
         return [c["id"] for c in agent.get("list_contexts_request")["contexts"]]
@@ -329,6 +331,19 @@ def test_an_idle_context_goes_and_a_busy_one_stays(agent: Agent) -> None:
     agent.open_gate(busy)
     assert agent.reply(asked).content["status"] == "ok"
     assert wait_until(lambda: contexts() == [])
+
+
+def test_a_context_is_not_idle_before_its_maker_has_it(
+    server: Server, agent: Agent
+) -> None:
+    members = {"idle_timeout_s": 0.5, "env": {"A": "b"}}  # as none is in reserve
+    with no_launcher(server):
+        create = agent.send("create_context_request", members)
+        # It is in the making for longer than its timeout.
+        while agent.keepalives < 3 and create not in agent.replies:
+            agent.receive()
+    assert agent.reply(create).content["status"] == "ok"
+    assert wait_until(lambda: agent.get("list_contexts_request")["contexts"] == [])
 
 
 def test_a_context_that_cannot_start_is_none(agent: Agent) -> None:

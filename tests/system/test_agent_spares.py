@@ -4,11 +4,7 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +16,7 @@ from tests.system.servers import (
     READY,
     READY_FOR_AGENTS,
     Server,
+    no_launcher,
     processes_below,
     wait_until,
 )
@@ -33,17 +30,6 @@ def sandboxes(server: Server) -> set[int]:
 
 def wait_for_sandboxes(server: Server, count: int) -> None:
     assert wait_until(lambda: len(sandboxes(server)) == count), sandboxes(server)
-
-
-@contextmanager
-def no_launcher(server: Server) -> Iterator[None]:
-    """Nothing can be started meanwhile."""
-    (launcher,) = processes_below(server.pid, "cellwall-launch")
-    os.kill(launcher, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(launcher, signal.SIGCONT)
 
 
 def test_the_next_context_is_there_already(tmp_path: Path) -> None:
