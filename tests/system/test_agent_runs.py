@@ -185,7 +185,8 @@ def test_usage_is_told(agent: Agent, context: str) -> None:
 
 
 def test_input_is_asked_for_and_given(agent: Agent, context: str) -> None:
-    code = "import getpass; [input('a? '), getpass.getpass('b? ')]"
+    code = "import getpass\na = input('a? ')" + gate("go")
+    code += "b = getpass.getpass('b? ')\n[a, b]"
     asked = agent.start(code, context=context, allow_stdin=True)
     for prompt, password, answer in (("a? ", False, "é\n\"'"), ("b? ", True, "")):
         question = agent.event(asked, "input_request", text=prompt)
@@ -193,6 +194,7 @@ def test_input_is_asked_for_and_given(agent: Agent, context: str) -> None:
         content = {"value": answer, "execution": question.execution}
         agent.send("input_reply", content)
         agent.send("input_reply", {**content, "value": "too late"})
+        agent.open_gate(context)  # both have been read by then
     assert main_text(agent.reply(asked).content) == repr(["é\n\"'", ""])
 
 
