@@ -13,7 +13,7 @@ import json
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,18 +173,36 @@ class Agent:
             self.receive()
         return self.replies[msg_id]
 
-    def event(self, msg_id: str, *types: str, text: str | None = None) -> Message:
-        """The first event of the request of one of these types, that has TEXT."""
+    def coming(self, msg_id: str) -> Iterator[Message]:
+        """The events of the request, from its first one on; those that come are waited
+        for until its reply is there, or for ever if it watches."""
+        events = self.events[msg_id]
         seen = 0
         while True:
-            events = self.events[msg_id]
-            for event in events[seen:]:
-                if event.type in types and (text is None or text in str(event.content)):
-                    return event
-            seen = len(events)
+            while seen < len(events):
+                yield events[seen]
+                seen += 1
             reply = self.replies.get(msg_id)
-            assert reply is None or reply.type == "watch_context_reply", reply
+            if reply is not None and reply.type != "watch_context_reply":
+                return
             self.receive()
+
+    def event(self, msg_id: str, *types: str, text: str | None = None) -> Message:
+        """The first event of the request of one of these types, that has TEXT."""
+        for event in self.coming(msg_id):
+            if event.type in types and (text is None or text in str(event.content)):
+                return event
+        raise NothingCame(f"before {self.replies[msg_id]}")
+
+    def until_text(self, msg_id: str, text: str) -> Message:
+        """The event of the request with which the streams have said TEXT."""
+        said = ""
+        for event in self.coming(msg_id):
+            if event.type == "stream":
+                said += event.content["text"]
+            if text in said:
+                return event
+        raise NothingCame(f"{text!r} before {self.replies[msg_id]}")
 
     # Asking.
 

@@ -91,8 +91,8 @@ def test_attached_clients_all_get_what_comes(
         asked = [a.send("attach_request", {"execution": execution}) for a in (one, other)]
         for i in range(3):
             agent.open_gate(context, f"go{i}")
-            one.event(asked[0], "stream", text=f"tick {i}")
-            other.event(asked[1], "stream", text=f"tick {i}")
+            one.until_text(asked[0], f"tick {i}")
+            other.until_text(asked[1], f"tick {i}")
         replies = [a.reply(m) for a, m in zip((one, other), asked, strict=True)]
         assert replies[0].content == replies[1].content
         assert numbers(one.events[asked[0]]) == numbers(other.events[asked[1]])
@@ -104,13 +104,13 @@ def test_who_comes_back_gets_what_it_has_missed(
     with Agent(server.file) as first:
         asked = first.start(TICKS, context=context, on_disconnect="continue")
         agent.open_gate(context, "go0")
-        last = first.event(asked, "stream", text="tick 0")
+        last = first.until_text(asked, "tick 0")
         execution = last.execution
     agent.open_gate(context, "go1")
     with Agent(server.file) as again:
         members = {"execution": execution, "after_seq": last.seq}
         asked = again.send("attach_request", members)
-        again.event(asked, "stream", text="tick 1")
+        again.until_text(asked, "tick 1")
         agent.open_gate(context, "go2")
         assert main_text(again.reply(asked).content) == "'done'"
         events = again.events[asked]

@@ -5,6 +5,7 @@ waits for whom."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -58,12 +59,11 @@ def test_events_come_in_order_and_are_numbered(agent: Agent, context: str) -> No
     for event in events:
         assert event.metadata["cellwall"]["context"] == context
         assert event.metadata["cellwall"]["epoch"] == 1
-    types = [e.type for e in events]
+    types = [kind for kind, _ in groupby(e.type for e in events)]  # a print may be two
     assert types[:3] == ["execution_queued", "status", "execute_input"]
     assert events[1].content == {"execution_state": "busy"}
     assert events[2].content == {"code": MIXED, "execution_count": 1}
     assert types[3:-1] == [
-        "stream",
         "stream",
         "display_data",
         "update_display_data",

@@ -21,6 +21,6 @@ with cellwall.connect() as client:
         stream = again.stream()
         for event in stream:
             if isinstance(event, cellwall.Stdout):
-                print(f"event {event.seq}: {event.text}", end="")
+                print(event.text, end="")
         print("outcome:", stream.execution.text)
         print("state:", again.status().state)

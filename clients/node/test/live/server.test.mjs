@@ -164,6 +164,9 @@ test("what is wrong with a request is told by field", async () => {
 test("callbacks come in the program's order", async (t) => {
   const context = await fresh(t);
   const said = [];
+  const say = (text) => {
+    if (text.trim() !== "") said.push(text.trim()); // an end of a line may come apart
+  };
   const { text } = await context.runCode(
     `
 import sys
@@ -175,8 +178,8 @@ print("d")
 "e"
 `,
     {
-      onStdout: (text) => void said.push(text.trim()),
-      onStderr: (text) => void said.push(text.trim()),
+      onStdout: say,
+      onStderr: say,
       onResult: (result) => void said.push(result.text),
     },
   );
@@ -377,7 +380,7 @@ test("a watcher sees what others run", async (t) => {
   }
   done = true;
   await running;
-  assert.equal(seen.at(-1).text, "watched\n");
+  assert.match(seen.at(-1).text, /^watched/); // the end of the line may come apart
   assert.equal(seen.at(-1).contextId, context.id);
 });
 
