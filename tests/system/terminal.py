@@ -18,6 +18,9 @@ from pathlib import Path
 from tests.system.commandline import heed_signals
 
 TIMEOUT_S = 60.0  # for what must come; never reached when all is well
+PROGRESS = re.compile(
+    r"\r(\x1b\[2m)?(starting|running) \d+ s; \^C interrupts(\x1b\[0m)?\x1b\[K|\r\x1b\[K"
+)
 
 
 class Terminal:
@@ -50,6 +53,11 @@ class Terminal:
     @property
     def text(self) -> str:
         return self.output.decode()
+
+    @property
+    def said(self) -> str:
+        """The text, without lines that said how long it took and were taken back."""
+        return PROGRESS.sub("", self.text)
 
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self.slave)[3] & termios.ECHO)

@@ -213,7 +213,7 @@ def test_tracebacks_have_colours_on_a_terminal_unless_not_wanted(
     for extra, coloured in ({}, True), ({"NO_COLOR": "1"}, False):
         with Terminal([BINARY, "run", "-e", "1 / 0"], {**env, **extra}) as terminal:
             assert terminal.wait() == 1
-        assert ("\x1b[" in terminal.text) is coloured
+        assert ("\x1b[" in terminal.said) is coloured
         assert "ZeroDivisionError" in terminal.text
 
 
@@ -225,7 +225,7 @@ def test_a_display_is_rewritten_on_a_terminal(env: dict[str, str]) -> None:
     )
     with Terminal([BINARY, "run", "-e", code], env) as terminal:
         assert terminal.wait() == 0
-    assert terminal.text == "1 of 2\r\n\r\x1b[1A\x1b[J2 of 2\r\n"
+    assert terminal.said == "1 of 2\r\n\r\x1b[1A\x1b[J2 of 2\r\n"
 
 
 def test_images_are_shown_by_a_terminal_that_can(
@@ -234,7 +234,7 @@ def test_images_are_shown_by_a_terminal_that_can(
     command = [BINARY, "run", "-e", display({"image/png": PNG})]
     with Terminal(command, {**env, "TERM": "xterm-kitty"}, cwd=tmp_path) as terminal:
         assert terminal.wait() == 0
-    assert terminal.text == f"\x1b_Ga=T,f=100,q=2,m=0;{PNG}\x1b\\\r\n"
+    assert terminal.said == f"\x1b_Ga=T,f=100,q=2,m=0;{PNG}\x1b\\\r\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -255,7 +255,7 @@ def test_a_person_is_asked_on_the_terminal(env: dict[str, str]) -> None:
         assert terminal.echoes()
         terminal.type("Ada é\n")
         assert terminal.wait() == 0
-    assert terminal.text == "Who? Ada é\r\nHello Ada é\r\n"
+    assert terminal.said == "Who? Ada é\r\nHello Ada é\r\n"
 
 
 ASK_SECRET = "import getpass\nprint(len(getpass.getpass('Secret: ')))"
@@ -268,7 +268,7 @@ def test_a_password_is_not_shown(env: dict[str, str]) -> None:
         terminal.type("hunter2\n")
         assert terminal.wait() == 0
         assert terminal.is_as_before()
-    assert terminal.text == "Secret: \r\n7\r\n"
+    assert terminal.said == "Secret: \r\n7\r\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])

@@ -113,17 +113,17 @@ def test_code_is_typed_on_a_terminal(env: dict[str, str]) -> None:
         terminal.wait_for("Ctrl-D")
         terminal.type("print(6 *\n7)\n\x04")
         assert terminal.wait() == 0
-    assert terminal.text.endswith("7)\r\n42\r\n")
+    assert terminal.said.endswith("7)\r\n42\r\n")
 
 
 def test_json_on_a_terminal_is_indented_and_harmless(env: dict[str, str]) -> None:
     code = "print('\\x1b]0;t\\x07\\x9b6n')"
     with Terminal([BINARY, "run", "--json", "-e", code], env) as terminal:
         assert terminal.wait() == 0
-    assert "\x1b" not in terminal.text and "\x9b" not in terminal.text
-    reply = json.loads(terminal.text)
+    assert "\x1b" not in terminal.said and "\x9b" not in terminal.said
+    reply = json.loads(terminal.said)
     assert reply["logs"]["stdout"] == "\x1b]0;t\x07\x9b6n\n"
-    assert "\r\n  " in terminal.text
+    assert "\r\n  " in terminal.said
 
 
 def test_doctor_has_colours_on_a_terminal_alone(
