@@ -341,7 +341,7 @@ def test_what_a_slow_reader_has_missed_is_counted_once(tmp_path: Path) -> None:
     with start(tmp_path, bounds={"log_bytes": 65536}) as server:
         with Agent(server.file) as agent, Agent(server.file, hwm=1) as slow:
             context = agent.create()
-            code = gate("go") + PICTURES.format(count=3000)
+            code = gate("go") + PICTURES.format(count=600)
             execution = agent.detach(code, context=context)
             asked = slow.send("attach_request", {"execution": execution})
             slow.event(asked, "status")

@@ -239,6 +239,8 @@ def test_a_stranger_with_the_identity_of_another_gets_nothing_of_it(
             on_disconnect="continue",
         )
         execution = dora.event(asked, "stream").execution
+    for _ in range(3):
+        stranger.get("server_info_request")  # by then the server has seen dora go
     with (
         keyed.connect("eve", identity=identity) as eve,
         keyed.connect("dora") as dora,

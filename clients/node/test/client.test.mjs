@@ -445,7 +445,7 @@ test("large files travel in pieces", async (t) => {
 });
 
 test("a server that says nothing is lost", async (t) => {
-  const { client } = await connected(t, { run_code_request() {} }, { silenceMs: 1000 });
+  const { client } = await connected(t, { run_code_request() {} }, { silenceMs: 2000 });
   await assert.rejects(client.runCode("1"), {
     code: "CONNECTION_LOST",
     message: /nothing came/,
