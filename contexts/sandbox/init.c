@@ -471,19 +471,26 @@ wait_for_fork(const struct sandbox_work *work)
     _exit(0);
 }
 
-/* Waits until the runner exists. */
+static bool
+hear(const struct sandbox_work *work, struct sandbox_failure *ret)
+{
+    wait_for_fork(work);
+    return recv(work->status, ret, sizeof *ret, MSG_DONTWAIT) == (ssize_t)sizeof *ret;
+}
+
+/* Waits until the runner exists. It may fail, and say so, before who forked it has ended:
+ * that is known by the next word, or the end of all. */
 static pid_t
 runner_from_zygote(const struct sandbox_work *work)
 {
-    struct sandbox_failure word = { 0 };
-    ssize_t n;
+    struct sandbox_failure word = { 0 }, next;
 
-    wait_for_fork(work);
-    n = recv(work->status, &word, sizeof word, MSG_DONTWAIT);
-    if (n != (ssize_t)sizeof word || (word.error == 0 && word.pid <= 0))
+    if (!hear(work, &word) || (word.error == 0 && word.pid <= 0))
         sandbox_failure_set(&word, ECHILD, "fork by the zygote", "");
-    if (word.error != 0)
+    if (word.error != 0) {
+        (void)hear(work, &next);
         sandbox_report_failure(work->fds[SANDBOX_CONTROL], &word);
+    }
     return word.pid;
 }
 

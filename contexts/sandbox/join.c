@@ -53,22 +53,24 @@ tell_failure(const struct sandbox_work *work, const char *step)
     send(work->status, &word, sizeof word, MSG_NOSIGNAL);
 }
 
-/* In the middle. Returns in the runner. */
+/* In the middle. Returns in the runner. What there is to tell is the helper's to tell:
+ * init may end at any word, and takes with it who is still inside. */
 static OWN_FRAME void
 fork_runner(struct sandbox_work *work)
 {
     pid_t pid;
 
     if (cgroup_enter(work->doors, work->door_count) < 0) {
-        tell_failure(work, "enter its control group");
+        sandbox_failure_set(&work->word, errno, "enter its control group", "");
         _exit(1);
     }
     pid = sys_fork();
     if (pid == 0)
         return;
     if (pid < 0)
-        tell_failure(work, "fork the runner");
-    work->born = pid;
+        sandbox_failure_set(&work->word, errno, "fork the runner", "");
+    else
+        work->word.pid = pid;
     _exit(0);
 }
 
@@ -94,7 +96,6 @@ enter(const struct sandbox_work *work)
 static OWN_FRAME void
 enter_and_fork(struct sandbox_work *work)
 {
-    struct sandbox_failure word = { 0 };
     pid_t pid;
 
     enter(work);
@@ -109,9 +110,7 @@ enter_and_fork(struct sandbox_work *work)
     }
     if (wait_for(pid) == TORN)
         _exit(TORN);
-    word.pid = work->born;
-    if (word.pid > 0)
-        send(work->status, &word, sizeof word, MSG_NOSIGNAL);
+    send(work->status, &work->word, sizeof work->word, MSG_NOSIGNAL);
     _exit(0);
 }
 

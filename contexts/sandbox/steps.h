@@ -25,6 +25,14 @@
 
 struct sandbox_private;
 
+/* The runner's words to init, first that it exists, then that it is confined; or why the
+ * child cannot run user code. */
+struct sandbox_failure {
+    int32_t error; /* errno, 0: no failure */
+    int32_t pid; /* the runner's, inside; 0: not told */
+    char step[CONTROL_STEP_BYTES]; /* name of the step and its object */
+};
+
 /* Plain data, copied into the child by the clone. */
 struct sandbox_work {
     const struct sandbox_spec *spec; /* borrowed; NULL in a shell, until it is used */
@@ -41,7 +49,7 @@ struct sandbox_work {
     int zygote; /* its socket, -1: not yet */
     int doors[CGROUP_HIERARCHIES_MAX]; /* by a zygote: the runner enters its group */
     size_t door_count;
-    pid_t born; /* in a zygote's helper: the runner, as its sandbox numbers it */
+    struct sandbox_failure word; /* in a zygote's helper: the middle's, of the runner */
     int entries[SANDBOX_CALL_NAMESPACE_COUNT]; /* by a zygote: what its call carries */
     int namespaces[SANDBOX_NAMESPACE_COUNT]; /* role zygote: of its sandbox, -1: not yet
                                               */
@@ -54,14 +62,6 @@ struct sandbox_work {
     mode_t umask; /* the spawner's */
     struct sandbox_private *private; /* tier nested: borrowed; see nested.h */
     char object[CONTROL_STEP_BYTES]; /* what the step under way works on */
-};
-
-/* The runner's words to init, first that it exists, then that it is confined; or why the
- * child cannot run user code. */
-struct sandbox_failure {
-    int32_t error; /* errno, 0: no failure */
-    int32_t pid; /* the runner's, inside; 0: not told */
-    char step[CONTROL_STEP_BYTES]; /* name of the step and its object */
 };
 
 struct sandbox_step {
