@@ -275,6 +275,7 @@ terminal_attend(struct session *session)
     if (run->look_gap_us == 0) {
         run->look_gap_us = FIRST_LOOK_US;
     } else {
+        run->quiet_us += run->look_gap_us;
         reader = terminal_look(session);
         if (reader == TERMINAL_READ ||
             (reader == TERMINAL_POLLED && run->quiet_us >= POLLED_US)) {
@@ -284,7 +285,6 @@ terminal_attend(struct session *session)
         }
         /* Nobody does: what has been kept back was no question. */
         text_flush(session);
-        run->quiet_us += run->look_gap_us;
         if (run->look_gap_us < LAST_LOOK_US)
             run->look_gap_us *= 2;
     }
