@@ -18,6 +18,8 @@
 #include "runtimes/bash/packet.h"
 #include "runtimes/bash/session.h"
 
+#define FIFO_BYTES 4096 /* one packet, or what somebody else has written */
+
 int
 displays_open(struct session *session)
 {
@@ -36,7 +38,7 @@ displays_open(struct session *session)
     if (session->displays < 0)
         return 0;
     (void)fcntl(session->displays, F_SETFL, O_NONBLOCK | O_DIRECT);
-    (void)fcntl(session->displays, F_SETPIPE_SZ, 4096);
+    (void)fcntl(session->displays, F_SETPIPE_SZ, FIFO_BYTES);
     return session_watch(session, session->displays, SOURCE_DISPLAYS);
 }
 
@@ -108,16 +110,17 @@ show(struct session *session, const struct packet *packet)
         session_send(session, types[packet->kind], number, 0, buffer_slice(&content));
 }
 
+/* One packet an event, all that there is room for: text may come before the next. */
 void
 displays_read(struct session *session)
 {
-    struct packet packet;
-    ssize_t n;
+    union {
+        struct packet packet;
+        uint8_t bytes[FIFO_BYTES];
+    } data;
 
-    while ((n = read(session->displays, &packet, sizeof packet)) > 0) {
-        if (n != (ssize_t)sizeof packet || packet.kind > PACKET_CLEAR ||
-            memchr(packet.path, '\0', sizeof packet.path) == NULL)
-            continue;
-        show(session, &packet);
-    }
+    if (read(session->displays, &data, sizeof data) == (ssize_t)sizeof data.packet &&
+        data.packet.kind <= PACKET_CLEAR &&
+        memchr(data.packet.path, '\0', sizeof data.packet.path) != NULL)
+        show(session, &data.packet);
 }
