@@ -47,6 +47,17 @@ take(struct buffer *buffer, int fd)
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
+/* The child has ended; what it has written is there. Others may still write. */
+static void
+take_rest(struct buffer *buffer, int fd)
+{
+    for (int i = 0; i < 100; i++) {
+        errno = 0;
+        if (!take(buffer, fd) || errno == EAGAIN)
+            return;
+    }
+}
+
 /* An interrupt ends the question; what else was signalled is for the next step. */
 static bool
 is_interrupted(const struct session *session)
@@ -119,11 +130,8 @@ shell_ask(struct session *session, struct order order, struct slice text,
         close_fdp(&err[1]);
         out[1] = err[1] = -1;
         await_answer(session, out[0], err[0], ret);
-        /* The child has ended; what it has written is there. */
-        for (int i = 0; i < 100 && take(&ret->out, out[0]) && errno != EAGAIN; i++)
-            errno = 0;
-        for (int i = 0; i < 100 && take(&ret->err, err[0]) && errno != EAGAIN; i++)
-            errno = 0;
+        take_rest(&ret->out, out[0]);
+        take_rest(&ret->err, err[0]);
     }
     for (int i = 0; i < 2; i++) {
         close_fdp(&out[i]);

@@ -88,6 +88,12 @@ def test_names_are_explained(bash: Runner) -> None:
     assert inspect(bash, "") == ""
 
 
+def test_long_answers_are_whole(bash: Runner) -> None:
+    bash.run("words=$(printf 'w%059d ' {1..900}); complete -W \"$words\" long")
+    assert len(completed(bash, "long w")) == 900
+    assert len(inspect(bash, "$words")) > 900 * 61
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
