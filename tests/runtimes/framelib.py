@@ -353,8 +353,9 @@ class Runner:
             self.configure()
 
     def configure(self) -> None:
-        """Sends what a runner waits for before its hello."""
-        self.send(Frame("configure", 0, self._configuration))
+        """Sends what a runner waits for before its hello, if it is still there."""
+        with contextlib.suppress(BrokenPipeError):
+            self.send(Frame("configure", 0, self._configuration))
 
     # Frames.
 
