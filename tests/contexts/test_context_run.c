@@ -2,12 +2,15 @@
 /* Runs: what they print, how they are interrupted, what their time limit does. */
 #include "contexts/context.h"
 
+#include <limits.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -53,9 +56,17 @@ test_pieces_of_one_print_are_one_message(void **state)
     struct contexts *c = *state;
     size_t messages = 0;
     CLEANUP(freep) char *text = NULL;
+    char path[PATH_MAX];
+    uint64_t number;
 
     contexts_start(c);
-    contexts_run(c, "pieces a b");
+    number = contexts_submit(c, "pieces a b\nwrite all");
+    while (contexts_find(c, TOLD_STARTED, number) == NULL)
+        assert_true(loop_wait(c->loop, -1) >= 0);
+    snprintf(path, sizeof path, "%s/all", c->directory);
+    while (access(path, F_OK) < 0) /* however long a program may stand still */
+        sched_yield();
+    contexts_wait_done(c, number);
     for (size_t i = 0; i < c->told_count; i++)
         messages += c->told[i]->kind == TOLD_STREAM;
     text = contexts_text(c, 1, false);
@@ -356,13 +367,14 @@ test_time_limit_kills_what_does_not_stop(void **state)
     uint64_t number, waiting;
 
     contexts_start(c);
-    number = submit_with_limit(c, "daemon\nstubborn", 30);
+    contexts_run_well(c, "daemon");
+    number = submit_with_limit(c, "stubborn", 500);
     waiting = contexts_submit(c, "print no");
     done = contexts_wait_done(c, number);
     assert_int_equal(done->outcome.end, CONTEXT_END_LOST);
     assert_int_equal(done->reason.kind, CONTEXT_REASON_TIMEOUT);
     assert_true(done->reason.state_lost);
-    assert_int_equal(done->reason.limit, 30);
+    assert_int_equal(done->reason.limit, 500);
     assert_int_equal(contexts_wait_done(c, waiting)->outcome.end, CONTEXT_END_ABORTED);
     contexts_wait_state(c, c->told_count - 1, CONTEXT_IDLE);
     assert_int_equal(context_epoch(c->ctx), 2);

@@ -133,14 +133,16 @@ static void
 test_nobody_comes_in_while_there_is_none_and_all_who_wait_afterwards(void **state)
 {
     struct fixture *f = *state;
-    int first, late, accepted;
+    int first, excess, late, accepted;
     char byte;
 
     first = begin_to_connect(f);
     wait_connected(first);
     accepted = accept(f->listening, NULL, NULL);
     open_files(f);
-    close(begin_to_connect(f)); /* the one that is too many */
+    excess = begin_to_connect(f); /* the one that is too many */
+    wait_connected(excess);
+    close(excess);
     while (!crowd_is_shut(f->crowd))
         assert_int_equal(loop_wait(f->loop, -1), 0);
 

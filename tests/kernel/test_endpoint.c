@@ -69,11 +69,12 @@ client_socket(struct fixture *f, int type, const char *identity,
               enum connection_port channel)
 {
     char address[CONNECTION_ENDPOINT_BYTES];
-    int linger = 0;
+    int linger = 0, never = -1;
     void *socket = zmq_socket(f->context, type);
 
     assert_non_null(socket);
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &never, sizeof never);
     if (identity != NULL)
         zmq_setsockopt(socket, ZMQ_IDENTITY, identity, strlen(identity));
     assert_int_equal(connection_endpoint(&f->connection, channel, address, NULL), 0);

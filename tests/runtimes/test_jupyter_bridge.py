@@ -336,14 +336,21 @@ def test_output_of_no_request_so_far_is_nobodys(shared: Runner, parent: str) -> 
     assert (frame.text, frame.number) == ("x", 0)
 
 
-def test_output_of_programs_is_in_its_place(shared: Runner) -> None:
-    outcome = shared.run(
+def test_output_of_programs_is_in_its_place(shared: Runner, tmp_path: Path) -> None:
+    number = shared.begin_run(
+        f"folder = {str(tmp_path)!r}\n"
         "for i in range(3):\n"
         "    os.system(f'echo raw {i}')\n"
         "    say(f'said {i}\\n')\n"
-        "    time.sleep(0.05)\n"
+        "    while not os.path.exists(f'{folder}/go{i}'): time.sleep(0.001)\n"
         "os.system('echo bad >&2')"
     )
+    items: list[Frame | Raw] = []
+    for i in range(3):
+        items.append(shared.until(number, "stream", items))
+        (tmp_path / f"go{i}").touch()
+    outcome = shared.finish(number)
+    outcome.items[:0] = items
     assert outcome.stdout == "".join(f"raw {i}\nsaid {i}\n" for i in range(3))
     assert outcome.stderr == "bad\n"
 
@@ -409,6 +416,13 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] == "T"
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + framelib.TIMEOUT_SECONDS
+    while not holds():
+        assert time.monotonic() < until
+        os.sched_yield()
+
+
 def test_a_kernel_stands_still_while_the_server_does_not_read(bridge: Runner) -> None:
     pid = int(bridge.run("result(os.getpid())").result["text/plain"])
     number = bridge.begin_run(
@@ -416,12 +430,9 @@ def test_a_kernel_stands_still_while_the_server_does_not_read(bridge: Runner) ->
         "    say(f'{i} ' + 'x' * 2000 + '\\n')\n"
         "    time.sleep(0.0005)"  # it is its own loss if it publishes still faster
     )
-    until = time.monotonic() + framelib.TIMEOUT_SECONDS
-    while not is_stopped(pid):
-        assert time.monotonic() < until
-        os.sched_yield()
+    wait_until(lambda: is_stopped(pid))
     outcome = bridge.finish(number)
-    assert not is_stopped(pid)
+    wait_until(lambda: not is_stopped(pid))
     lines = outcome.stdout.splitlines()
     assert [int(line.split()[0]) for line in lines] == list(range(4000))
 
@@ -464,11 +475,17 @@ def test_who_may_not_ask_gets_no_line(shared: Runner) -> None:
 
 
 def test_a_second_question_at_a_time_gets_no_line(shared: Runner) -> None:
-    outcome, asked = answer_run(
-        shared, "question('1'); question('2'); result({answer(), answer()})", "one"
+    number = shared.begin_run(
+        "question('1'); question('2'); refused = answer(); say('refused')\n"
+        "result([refused, answer()])",
+        allow_stdin=True,
     )
-    assert [question["prompt"] for question in asked] == ["1"]
-    assert eval(outcome.result["text/plain"]) == {"", "one"}
+    said = [next(shared.items()) for _ in range(2)]  # in either order
+    (question,) = [item for item in said if item.type == "input_request"]
+    assert question.content["prompt"] == "1"
+    shared.send(Frame("input_reply", number, {"value": "one"}))
+    outcome = shared.finish(number)
+    assert eval(outcome.result["text/plain"]) == ["", "one"]
 
 
 # Comms, and questions about code.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,12 +101,14 @@ def test_interrupt_breaks_the_wait(runner: Runner) -> None:
     assert runner.run("1").status == "ok"
 
 
-def test_answer_to_an_interrupted_question_is_dropped(runner: Runner) -> None:
+def test_answer_to_an_interrupted_question_is_dropped(
+    runner: Runner, tmp_path: Path
+) -> None:
     number = runner.begin_run(
-        "import time\n"
+        "import os, time\n"
         "try: input('first')\n"
         "except KeyboardInterrupt: print('caught')\n"
-        "time.sleep(0.2)\n"
+        "while not os.path.exists('sent'): time.sleep(0.001)\n"
         "print('got', input('second'))",
         allow_stdin=True,
     )
@@ -113,6 +116,7 @@ def test_answer_to_an_interrupted_question_is_dropped(runner: Runner) -> None:
     runner.interrupt()
     runner.until(number, "stream")
     runner.send(Frame("input_reply", number, {"value": "stale"}))
+    (tmp_path / "sent").touch()
     assert runner.until(number, "input_request").content["prompt"] == "second"
     runner.send(Frame("input_reply", number, {"value": "fresh"}))
     assert runner.finish(number).stdout == "got fresh\n"

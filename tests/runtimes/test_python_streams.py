@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.runtimes.framelib import Frame, Outcome, Raw, Runner
@@ -192,12 +194,15 @@ def test_task_prints_into_the_cell_that_created_it(runner: Runner) -> None:
     assert (numbers["late"], numbers["mine"]) == (1, 2)
 
 
-def test_output_between_cells_belongs_to_the_last(runner: Runner) -> None:
+def test_output_between_cells_belongs_to_the_last(runner: Runner, tmp_path: Path) -> None:
     runner.run(
-        "import threading\n"
-        "def work():\n    for i in range(100): print(i)\n"
-        "t = threading.Timer(0.01, work); t.start()"
+        "import os, threading, time\n"
+        "def work():\n"
+        "    while not os.path.exists('go'): time.sleep(0.001)\n"
+        "    for i in range(100): print(i)\n"
+        "t = threading.Thread(target=work); t.start()"
     )
+    (tmp_path / "go").touch()
     outcome = runner.run("t.join()")
     frames: list[Frame] = outcome.frames("stream")
     assert "".join(frame.text for frame in frames).split() == [str(i) for i in range(100)]
