@@ -68,6 +68,10 @@ def attempt(
     agent.get("delete_context_request", context=context)
     assert wait_until(lambda: len(processes_below(server.pid, "cellwall-init")) == before)
     agent.get("delete_context_request", context=bystander)
+    # Answered at once; the next test counts when it has ended.
+    assert wait_until(
+        lambda: len(processes_below(server.pid, "cellwall-init")) == before - 1
+    )
 
 
 def test_a_fork_bomb(attempt: Try) -> None:
