@@ -185,14 +185,20 @@ def test_cells_queued_behind_a_crash_are_answered(alive: Client) -> None:
     assert {got[i]["status"] for i in ids[1:]} == {"aborted"}
 
 
-def test_crash_while_input_is_waited_for(alive: Client) -> None:
+def test_crash_while_input_is_waited_for(
+    shared_kernel: KernelProcess, alive: Client
+) -> None:
     asked = alive.start(
-        "import os, threading\n"
-        "threading.Timer(0.1, lambda: os._exit(5)).start()\n"
+        "import os, threading, time\n"
+        "def die():\n"
+        "    while not os.path.exists('die'): time.sleep(0.01)\n"
+        "    os._exit(5)\n"
+        "threading.Thread(target=die).start()\n"
         "input('?')",
         allow_stdin=True,
     )
     alive.receive("stdin")
+    (shared_kernel.file.parent / "die").touch()
     assert_lost(alive.finish(asked))
     alive.send("stdin", "input_reply", {"value": "too late"})
 
