@@ -6,6 +6,7 @@ What is random comes from a seed, which a failure shows; CELLWALL_SEED sets it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -227,6 +228,8 @@ def test_contexts_that_end_at_any_moment_leave_nothing(way: Way, folder: Path) -
         stack.callback(churn.close)
         pids.append(churn.process.pid)
         churn.end_contexts(30, SEED + 1)  # so that all that is made once is made
+        if way.origin == "server":
+            server.wait_said(READY, 2)  # of churn's own home
         churn.end_contexts(1, 0)
         before = settled(pids, folder)
 
@@ -286,7 +289,8 @@ def kill_at_once(process: subprocess.Popen, chance: random.Random) -> set[int]:
         victims += launchers
         chance.shuffle(victims)
     for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # whose server died may have ended
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     return launchers | {process.pid}
 
