@@ -8,7 +8,6 @@ import io
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import websocket
 from PIL import Image
@@ -485,15 +485,13 @@ def test_the_state_of_the_kernel_is_told_by_rest(
     kernel = f"/api/kernels/{session['kernel']['id']}"
     page = page_of()
     page.run("1")
-    idle = lab.json("GET", kernel)
+    wait_until(lab, session, lambda told: told["execution_state"] == "idle")
     asked = page.execute("input()")
     page.until(lambda m: m["channel"] == "stdin")
-    busy = lab.json("GET", kernel)
+    wait_until(lab, session, lambda told: told["execution_state"] == "busy")
+    assert lab.json("GET", kernel)["connections"] == 1
     lab.request("POST", f"{kernel}/interrupt")
     page.finish(asked, "execute_reply")
-
-    assert (idle["execution_state"], idle["connections"]) == ("idle", 1)
-    assert busy["execution_state"] == "busy"
 
 
 def test_a_kernel_that_is_killed_is_restarted_by_the_server(
@@ -502,11 +500,10 @@ def test_a_kernel_that_is_killed_is_restarted_by_the_server(
     page = page_of()
     page.run("lost = 1")
     name = f"kernel-{session['kernel']['id']}.json"
-    [kernel, *_] = sorted(
-        p for p, command in marked_processes().items() if name in command
-    )
+    children = psutil.Process(lab.process.pid).children()
+    [kernel] = [child for child in children if name in " ".join(child.cmdline())]
 
-    os.kill(kernel, signal.SIGKILL)
+    kernel.kill()
     page.until(lambda m: "restart" in m["content"].get("execution_state", ""))
     again = page_of()
 
