@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import jupyter_kernel_test as jkt
 import pytest
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import start_new_kernel
+
+from tests.system import conformance
 
 KERNEL = "cellwall-bash"
 TIMEOUT = 60
@@ -24,7 +25,7 @@ def client(bash_kernelspec: None) -> Iterator[BlockingKernelClient]:
 
 @pytest.mark.cellwall
 @pytest.mark.usefixtures("bash_kernelspec")
-class TestBashKernel(jkt.KernelTests):
+class TestBashKernel(conformance.KernelTests):
     kernel_name = KERNEL
     language_name = "bash"
     file_extension = ".sh"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import jupyter_kernel_test as jkt
 import pytest
 
+from tests.system import conformance
 from tests.system.conftest import (
     BRIDGED_PYTHON,
     BRIDGED_R,
@@ -18,7 +19,7 @@ SUITE = {name for name in dir(jkt.KernelTests) if name.startswith("test_")}
 
 @pytest.mark.cellwall
 @pytest.mark.usefixtures("kernelspecs")
-class TestKernel(jkt.KernelTests):
+class TestKernel(conformance.KernelTests):
     kernel_name = KERNEL
     language_name = "python"
     file_extension = ".py"
@@ -71,7 +72,7 @@ class TestBridgedPython(TestKernel):
 
 @pytest.mark.cellwall
 @pytest.mark.usefixtures("bridged_kernelspecs")
-class TestBridgedR(jkt.KernelTests):
+class TestBridgedR(conformance.KernelTests):
     kernel_name = BRIDGED_R
     language_name = "R"
     file_extension = ".r"
@@ -109,7 +110,7 @@ class TestBridgedR(jkt.KernelTests):
 
 @pytest.mark.cellwall
 @pytest.mark.usefixtures("node_kernelspecs")
-class TestJavascript(jkt.KernelTests):
+class TestJavascript(conformance.KernelTests):
     kernel_name = "cellwall-javascript"
     language_name = "javascript"
     file_extension = ".js"
