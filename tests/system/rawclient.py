@@ -18,7 +18,8 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -90,16 +91,21 @@ class Run:
         return results[0].content["data"][mime]
 
 
+given_ports: set[int] = set()  # a kernel may not have bound its own yet
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody uses at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for s in sockets:
+    """Ports of the loopback that nobody uses at this moment, none of them twice."""
+    fresh: list[int] = []
+    with ExitStack() as stack:
+        while len(fresh) < count:
+            s = stack.enter_context(socket.socket())
             s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
-    finally:
-        for s in sockets:
-            s.close()
+            port = s.getsockname()[1]
+            if port not in given_ports:
+                fresh.append(port)
+    given_ports.update(fresh)
+    return fresh
 
 
 def connection_info(**changes: Any) -> dict[str, Any]:
