@@ -137,11 +137,14 @@ class KernelProcess:
         env: dict[str, str] | None = None,
         cwd: Path | None = None,
         extra: Iterable[str] = (),
+        owner: int | None = None,
     ) -> None:
         self.info = connection_info() if info is None else info
         self.file = directory / f"kernel-{uuid.uuid4().hex[:8]}.json"
         self.file.write_text(json.dumps(self.info))
         self.file.chmod(0o600)
+        if owner is not None:
+            os.chown(self.file, owner, owner)
         self.errors = directory / (self.file.stem + ".stderr")
         command = [a.replace("{connection_file}", str(self.file)) for a in argv]
         with self.errors.open("wb") as errors:

@@ -126,15 +126,16 @@ def kernel_of(way: Way, folder: Path, stack: ExitStack) -> KernelProcess:
             server = stack.enter_context(Server(BINARY, *options))
             server.wait_said(READY)
             argv += ["--server", str(server.file)]
-    kernel = KernelProcess(
-        [*drop(way.user), *argv],
-        folder / "files",
-        env=env,
-        cwd=give(folder / "work", way.user),
-        extra=way.options,
+    return stack.enter_context(
+        KernelProcess(
+            [*drop(way.user), *argv],
+            folder / "files",
+            env=env,
+            cwd=give(folder / "work", way.user),
+            extra=way.options,
+            owner=way.user,
+        )
     )
-    give(kernel.file, way.user)
-    return stack.enter_context(kernel)
 
 
 @pytest.fixture(scope="module", params=WAYS, ids=lambda way: way.name)

@@ -556,8 +556,9 @@ def environment_file_at(word: str, folder: Path) -> str:
 def user_kernel(argv: list[str], folder: Path, env: dict[str, str]) -> Iterator[Client]:
     """A kernel of OTHER_USER: started by a helper that becomes this user."""
     drop = ["setpriv", f"--reuid={OTHER_USER}", f"--regid={OTHER_USER}", "--clear-groups"]
-    with KernelProcess([*drop, *argv], folder, env=env) as kernel:
-        os.chown(kernel.file, OTHER_USER, OTHER_USER)
-        with Client(kernel.info) as client:
-            client.wait_ready()
-            yield client
+    with (
+        KernelProcess([*drop, *argv], folder, env=env, owner=OTHER_USER) as kernel,
+        Client(kernel.info) as client,
+    ):
+        client.wait_ready()
+        yield client

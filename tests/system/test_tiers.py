@@ -68,17 +68,19 @@ class Place:
         """STAYS: the container outlives the kernel, which would take all along."""
         (self.directory / "nb").mkdir(exist_ok=True)
         (self.directory / "nb").chmod(0o777)
-        kernel = KernelProcess(
+        return KernelProcess(
             [*self.argv, *(("sh", "-c", '"$@"; sleep 1000', "sh") if stays else ())]
             + [str(BINARY), "kernel", "-f", "{connection_file}"]
             + ["--environment", str(self.environment), *args],
             self.directory,
             env=self.env(),
             cwd=self.directory / "nb",
+            owner=self.owner(),
         )
-        if os.geteuid() == 0:
-            os.chown(kernel.file, self.directory.stat().st_uid, -1)
-        return kernel
+
+    def owner(self) -> int | None:
+        """Whose its files are, if that is not who runs the tests."""
+        return self.directory.stat().st_uid if os.geteuid() == 0 else None
 
     def leftovers(self) -> list[str]:
         return sorted(p.name for p in (self.directory.parent / "tmp").iterdir())
@@ -132,6 +134,7 @@ def nested(place: Place) -> Iterator[Nested]:
 
 def test_the_full_tier_is_refused_with_the_layer_and_the_remedy(place: Place) -> None:
     with place.kernel() as kernel, Client(kernel.info) as client:
+        client.wait_ready()
         run = client.execute("1")
         text = "\n".join(run.content["traceback"])
 
@@ -313,9 +316,8 @@ def test_a_server_makes_nested_sandboxes_for_kernels(place: Place) -> None:
         + ["--tier", "nested", "--profile", "agent"],
         place.directory,
         env=place.env(),
+        owner=place.owner(),
     ) as kernel:
-        if os.geteuid() == 0:
-            os.chown(kernel.file, place.directory.stat().st_uid, -1)
         with Client(kernel.info) as client:
             client.wait_ready()
             assert client.evaluate("6 * 7") == 42
