@@ -28,6 +28,7 @@ from tests.system.compatibility.program import Program
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame, Run
 from tests.system.servers import READY, Server
+from tests.system.test_server import FORKED
 
 pytestmark = pytest.mark.cellwall
 
@@ -123,7 +124,10 @@ def kernel_of(way: Way, folder: Path, stack: ExitStack) -> KernelProcess:
         argv = [word.replace("{resource_dir}", str(spec)) for word in argv]
         if way.served:
             options = ["--environment", str(spec / "environment.json")]
-            server = stack.enter_context(Server(BINARY, *options))
+            # Of one home: a zygote of another would not do.
+            server = stack.enter_context(
+                Server(BINARY, *options, env={"HOME": str(home)})
+            )
             server.wait_said(READY)
             argv += ["--server", str(server.file)]
     return stack.enter_context(
@@ -157,6 +161,8 @@ def front_end(way: Way) -> Iterator[FrontEnd]:
         kernel = kernel_of(way, folder, stack)
         client = stack.enter_context(Client(kernel.info))
         client.wait_ready(60)
+        if way.confined:
+            assert client.evaluate(FORKED) is way.served
         yield FrontEnd(kernel, client)
 
 
