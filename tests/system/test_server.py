@@ -278,11 +278,12 @@ def zygote_of(server: Server) -> int:
             command = (stat.parent / "cmdline").read_bytes()
             environ = (stat.parent / "environ").read_bytes().split(b"\0")
             fields = (stat.parent / "stat").read_text().rsplit(")", 1)[1].split()
+            is_the_servers = is_below(int(stat.parent.name), server.pid)
         except OSError:
             continue
         if b"m.zygote()" not in command or b"HOME=/workspace" in environ:
             continue
-        if is_below(int(stat.parent.name), server.pid):
+        if is_the_servers:
             found.append((int(fields[19]), int(stat.parent.name)))
     return min(found)[1]
 
