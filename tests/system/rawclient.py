@@ -59,6 +59,24 @@ class Message:
         return self.parent.get("msg_id")
 
 
+def merged(messages: list[Message]) -> list[Message]:
+    """Neighbouring texts of one stream made one: how they are cut is chance."""
+    result: list[Message] = []
+    for message in messages:
+        last = result[-1] if result else None
+        if (
+            last is not None
+            and message.type == last.type == "stream"
+            and message.content["name"] == last.content["name"]
+            and message.parent == last.parent
+        ):
+            text = last.content["text"] + message.content["text"]
+            result[-1] = replace(last, content={**last.content, "text": text})
+        else:
+            result.append(message)
+    return result
+
+
 @dataclass
 class Run:
     """What one request brought: its reply and its IOPub messages up to idle."""
@@ -75,7 +93,7 @@ class Run:
         return [m for m in self.iopub if m.type in types]
 
     def types(self) -> list[str]:
-        return [m.type for m in self.iopub]
+        return [m.type for m in merged(self.iopub)]
 
     def stream(self, name: str = "stdout") -> str:
         return "".join(
@@ -139,6 +157,7 @@ class KernelProcess:
         extra: Iterable[str] = (),
         owner: int | None = None,
     ) -> None:
+        """OWNER: who reads the connection file, if it is not who runs the tests."""
         self.info = connection_info() if info is None else info
         self.file = directory / f"kernel-{uuid.uuid4().hex[:8]}.json"
         self.file.write_text(json.dumps(self.info))

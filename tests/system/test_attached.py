@@ -19,7 +19,8 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 from tests.system.attachedhost import Host
 from tests.system.conftest import BINARY
-from tests.system.rawclient import Client, Message
+from tests.system.rawclient import Client, Message, merged
+from tests.system.servers import wait_until
 
 pytestmark = pytest.mark.cellwall
 BUILD = BINARY.parent
@@ -63,7 +64,7 @@ def test_a_run_of_the_agent_looks_like_one_of_another_client(
 ) -> None:
     asked = host.run("print('hello')\n6 * 7")
 
-    seen = client.until_idle(asked)
+    seen = merged(client.until_idle(asked))
     assert types(seen) == ["busy", "execute_input", "stream", "execute_result", "idle"]
     assert {m.parent["session"] for m in seen} == {"agent"}
     assert seen[1].content == {"code": "print('hello')\n6 * 7", "execution_count": 1}
@@ -108,7 +109,7 @@ def test_the_agent_is_told_what_a_person_runs(host: Host, client: Client) -> Non
 def test_a_silent_run_shows_nothing_but_its_output(host: Host, client: Client) -> None:
     asked = host.run("print('quiet')", silent=True, store_history=False)
 
-    assert types(client.until_idle(asked)) == ["busy", "stream", "idle"]
+    assert types(merged(client.until_idle(asked))) == ["busy", "stream", "idle"]
 
 
 def test_an_error_of_the_agent_is_shown(host: Host, client: Client) -> None:

@@ -97,7 +97,7 @@ def test_a_notebook_sees_what_the_agent_does(page: Page, host: Host) -> None:
 
 def test_a_notebook_can_interrupt_the_agent(page: Page, host: Host) -> None:
     _, number = host.start("print('on', flush=True)\nwhile True: pass")
-    page.until(lambda m: m["content"].get("text") == "on\n")
+    page.until_text("on\n")
     page.send("control", "interrupt_request", {})
 
     assert host.finish(number)["reply"]["ename"] == "KeyboardInterrupt"

@@ -22,6 +22,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode
 from PIL import Image
 
+from tests.system.compare_notebooks import merged
 from tests.system.conftest import marked_processes, wait_for_no_process
 
 RICH = {
@@ -153,7 +154,7 @@ def test_nbclient_keeps_the_order_of_the_streams(client_of: Any) -> None:
 
     client_of(notebook).execute()
 
-    texts = [(o.name, o.text) for o in notebook.cells[0].outputs]
+    texts = [(o["name"], o["text"]) for o in merged(notebook.cells[0].outputs)]
     expected = [(s, f"{s[3:]} {i}\n") for i in range(20) for s in ("stdout", "stderr")]
     assert texts == expected
 
@@ -170,7 +171,7 @@ def test_nbclient_applies_updates_of_displays_across_cells(client_of: Any) -> No
 
     assert notebook.cells[0].outputs[0].data["text/plain"] == "'second'"
     assert notebook.cells[1].outputs == []
-    assert [o.text for o in notebook.cells[2].outputs] == ["stays\n"]
+    assert [o["text"] for o in merged(notebook.cells[2].outputs)] == ["stays\n"]
 
 
 def test_nbclient_interrupts_a_cell_that_takes_too_long(client_of: Any) -> None:

@@ -316,7 +316,7 @@ def test_loop_that_ignores_interrupts_is_told_and_restart_works(
     with Client(kernel.info) as c:
         c.wait_ready()
         asked = c.start(STUBBORN)
-        c.until_text("started")
+        c.until_text("started\n")
         reply = c.request("interrupt_request", channel="control")
         assert reply.content["status"] == "ok"
         notice = c.iopub_until(lambda m: m.type == "stream")[-1]

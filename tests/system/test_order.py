@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.system.rawclient import TIMEOUT_S, Client, Run
+from tests.system.rawclient import TIMEOUT_S, Client, Run, merged
 
 
 def states(run: Run) -> list[str]:
@@ -26,7 +26,7 @@ def test_order_of_everything_an_execution_says(client: Client) -> None:
 
     said = [
         (m.type, m.content.get("text") or m.content.get("data", {}).get("text/plain"))
-        for m in run.iopub
+        for m in merged(run.iopub)
         if m.type in ("stream", "display_data", "execute_result")
     ]
     assert said == [

@@ -244,9 +244,7 @@ def test_clear_output(client: Client) -> None:
     )
 
     assert [m.content["wait"] for m in run.of("clear_output")] == [False, True]
-    assert [m.type for m in run.iopub[2:-1]] == ["stream", "clear_output"] * 2 + [
-        "stream"
-    ]
+    assert run.types()[2:-1] == ["stream", "clear_output"] * 2 + ["stream"]
 
 
 def test_own_reprs_and_mimebundles(client: Client) -> None:
@@ -311,7 +309,7 @@ def test_matplotlib_svg_and_show(client: Client) -> None:
     ok(client, "%config InlineBackend.figure_formats = ['png']")
 
     assert "<svg" in run.of("display_data")[0].content["data"]["image/svg+xml"]
-    assert [m.type for m in run.iopub[2:-1]] == ["display_data", "stream"]
+    assert run.types()[2:-1] == ["display_data", "stream"]
 
 
 def test_floats_and_large_integers_survive_in_json(client: Client) -> None:

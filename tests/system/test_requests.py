@@ -354,4 +354,5 @@ def test_output_of_a_comm_handler_belongs_to_the_comm_message(client: Client) ->
         client, "comm_open", {"comm_id": "t", "target_name": "talker", "data": {}}
     )
 
-    assert "handler speaks\n" in [m.content.get("text") for m in heard]
+    said = "".join(m.content["text"] for m in heard if m.type == "stream")
+    assert said == "handler speaks\n"

@@ -11,7 +11,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.system.rawclient import Client, Message, Run
+from tests.system.rawclient import Client, Message, Run, merged
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
@@ -197,7 +197,7 @@ def test_an_output_widget_takes_what_is_printed_within(page: Widgets) -> None:
         m.content["data"]["state"]["msg_id"]
         if m.type == "comm_msg"
         else m.content["text"]
-        for m in run.of("comm_msg", "stream")
+        for m in of(merged(run.iopub), "comm_msg", "stream")
         if m.type == "stream" or m.content["comm_id"] == output
     ]
     # Switched on, the text, switched off, the other text: in this order on the wire.
