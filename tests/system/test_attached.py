@@ -363,7 +363,7 @@ def test_stock_clients_work_over_ipc(host: Host) -> None:
         assert reply["content"]["status"] == "ok"
         results = [m for m in said if m["msg_type"] == "execute_result"]
         assert results[0]["content"]["data"]["text/plain"] == "[1, 2]"
-        assert client.is_alive()
+        assert wait_until(client.is_alive)
     finally:
         client.stop_channels()
 
