@@ -132,7 +132,7 @@ def wait_until(is_so: Callable[[], bool]) -> bool:
 @contextmanager
 def no_launcher(server: Server) -> Iterator[None]:
     """Nothing can be started meanwhile."""
-    launcher = psutil.Process(server.pid).children()[0]  # the first of its children
+    (launcher,) = psutil.Process(server.pid).children()
     launcher.suspend()
     try:
         yield
