@@ -22,6 +22,7 @@
 #define PERIOD_US 100000 /* of the scheduler's quota */
 #define PIDS_EXTRA 2 /* init, and who makes the runner */
 #define VALUE_BYTES 64
+#define NAMES_MAX 16 /* tried for a group of ours */
 
 static const char *const controller_names[] = {
     [CGROUP_MEMORY] = "memory",
@@ -196,23 +197,26 @@ remove_stale(int above)
     closedir(entries);
 }
 
-/* Somebody who cleans up may remove it between its making and its locking. */
+/* Somebody who cleans up may lock and remove it between its making and its locking; and
+ * in another pid namespace somebody may have our number. They are not waited for. */
 static int
-make_ours(int above, const char *name)
+make_ours(int above, const char *base, char name[CGROUP_NAME_BYTES])
 {
-    for (int tries = 0; tries < 3; tries++) {
+    for (int i = 0; i < NAMES_MAX; i++) {
         CLEANUP(close_fdp) int dir = -1;
         struct stat ours, there;
         int ret;
 
+        snprintf(name, CGROUP_NAME_BYTES, "%s", base);
+        if (i > 0)
+            snprintf(name, CGROUP_NAME_BYTES, "%s-%d", base, i);
         if (sys_mkdirat(above, name, 0755) < 0 && errno != EEXIST)
             return -errno;
         dir = openat(above, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0 || fstat(dir, &ours) < 0 ||
-            fstatat(above, name, &there, 0) < 0 || ours.st_ino != there.st_ino)
+            fstatat(above, name, &there, 0) < 0 || ours.st_ino != there.st_ino ||
+            ours.st_uid != geteuid())
             continue;
-        if (ours.st_uid != geteuid())
-            return -EEXIST; /* left by another user's, in another pid namespace */
         ret = dir;
         dir = -1;
         return ret;
@@ -289,7 +293,7 @@ add_hierarchy(struct cgroups *groups, int above, unsigned controllers, bool unif
     if (above < 0)
         return;
     remove_stale(above);
-    hierarchy->dir = make_ours(above, groups->name);
+    hierarchy->dir = make_ours(above, groups->name, hierarchy->name);
     if (hierarchy->dir >= 0) {
         groups->count++;
         return;
@@ -375,7 +379,7 @@ cgroups_close(struct cgroups *groups)
         struct cgroup_hierarchy *hierarchy = &groups->hierarchies[i];
 
         remove_all_in(hierarchy->dir);
-        unlinkat(hierarchy->above, groups->name, AT_REMOVEDIR);
+        unlinkat(hierarchy->above, hierarchy->name, AT_REMOVEDIR);
         hierarchy_fini(hierarchy);
     }
     close_fdp(&groups->quick);

@@ -19,12 +19,14 @@
 #include "contexts/sandbox/spec.h"
 
 #define CGROUP_HIERARCHIES_MAX 3
+#define CGROUP_NAME_BYTES 32
 
 enum cgroup_controller { CGROUP_MEMORY, CGROUP_PIDS, CGROUP_CPU, CGROUP_CONTROLLERS };
 
 struct cgroup_hierarchy {
     int above; /* owned: the group in which ours was made */
     int dir; /* owned and locked: ours, of all contexts */
+    char name[CGROUP_NAME_BYTES]; /* of ours */
     bool unified; /* version 2 */
     unsigned controllers; /* of what is limited here, a bit for each */
 };
@@ -33,7 +35,7 @@ struct cgroup_hierarchy {
 struct cgroups {
     struct cgroup_hierarchy hierarchies[CGROUP_HIERARCHIES_MAX];
     size_t count; /* 0: no group can be made */
-    char name[32]; /* of ours in each */
+    char name[CGROUP_NAME_BYTES]; /* of ours, where nobody else has it */
     uint64_t last; /* the last context's group */
     int quick; /* owned: a mount that makes entering groups cheap; -1: none */
 };

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -191,6 +192,24 @@ in_child(int (*run)(const void *arg), const void *arg)
     assert_int_equal(status, 0);
 }
 
+static bool
+is_there(const struct cgroup_hierarchy *here, const struct cgroup_hierarchy *which)
+{
+    return faccessat(here->above, which->name, F_OK, 0) == 0;
+}
+
+/* Programs beside this one may be at it, too. */
+static void
+let_others_clean(const struct cgroup_hierarchy *here,
+                 const struct cgroup_hierarchy *which)
+{
+    CLEANUP(close_fdp)
+    int dir = openat(here->above, which->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (dir >= 0)
+        assert_int_equal(flock(dir, LOCK_EX), 0);
+}
+
 static int
 die_with_groups(const void *arg)
 {
@@ -198,29 +217,30 @@ die_with_groups(const void *arg)
     struct cgroup group;
 
     cgroups_open(&groups);
-    memcpy(*(char *const *)arg, groups.name, sizeof groups.name);
+    **(struct cgroups *const *)arg = groups;
     if (groups.count == 0 || cgroup_create(&group, &groups) < 0)
         return 1;
-    return faccessat(groups.hierarchies[0].above, groups.name, F_OK, 0) < 0;
+    return !is_there(&groups.hierarchies[0], &groups.hierarchies[0]);
 }
 
-struct names {
-    const char *dead, *living;
+struct both {
+    const struct cgroups *dead, *living;
 };
 
 static int
 look_for(const void *arg)
 {
-    const struct names *names = arg;
+    const struct both *both = arg;
     struct cgroups groups;
     bool dead = false, living = true;
 
     cgroups_open(&groups);
     for (size_t i = 0; i < groups.count; i++) {
-        int above = groups.hierarchies[i].above;
+        const struct cgroup_hierarchy *here = &groups.hierarchies[i];
 
-        dead = dead || faccessat(above, names->dead, F_OK, 0) == 0;
-        living = living && faccessat(above, names->living, F_OK, 0) == 0;
+        let_others_clean(here, &both->dead->hierarchies[i]);
+        dead = dead || is_there(here, &both->dead->hierarchies[i]);
+        living = living && is_there(here, &both->living->hierarchies[i]);
     }
     cgroups_close(&groups);
     return dead || !living;
@@ -229,16 +249,39 @@ look_for(const void *arg)
 static void
 test_what_the_dead_left_is_removed_and_nothing_else(void **state)
 {
-    char *name =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    char living[64];
+    struct cgroups *dead = mmap(NULL, sizeof *dead, PROT_READ | PROT_WRITE,
+                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct cgroups living;
 
     (void)state;
-    assert_true(name != MAP_FAILED);
-    in_child(die_with_groups, &name);
-    snprintf(living, sizeof living, "cellwall-%d", (int)getpid());
-    in_child(look_for, &(struct names){ .dead = name, .living = living });
-    munmap(name, 4096);
+    assert_true(dead != MAP_FAILED);
+    in_child(die_with_groups, &dead);
+    cgroups_open(&living);
+    in_child(look_for, &(struct both){ dead, &living });
+    cgroups_close(&living);
+    munmap(dead, sizeof *dead);
+}
+
+/* As somebody would who cleans up, or who has our number in another pid namespace. */
+static void
+test_groups_are_made_beside_those_that_somebody_has_locked(void **state)
+{
+    struct cgroups first, second;
+    struct cgroup group;
+
+    (void)state;
+    cgroups_open(&first);
+    cgroups_open(&second);
+    assert_int_equal(cgroups_controllers(&second), cgroups_controllers(&first));
+    for (size_t i = 0; i < first.count; i++)
+        assert_string_not_equal(second.hierarchies[i].name, first.hierarchies[i].name);
+    assert_int_equal(cgroup_create(&group, &second), 0);
+    cgroup_fini(&group);
+    assert_true(cgroup_remove(&second, group.id));
+    cgroups_close(&second);
+    for (size_t i = 0; i < first.count; i++)
+        assert_true(is_there(&first.hierarchies[i], &first.hierarchies[i]));
+    cgroups_close(&first);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -253,6 +296,7 @@ main(int argc, char **argv)
         TEST(test_files_in_memory_count),
         TEST(test_groups_of_the_machine_are_not_told),
         TEST(test_what_the_dead_left_is_removed_and_nothing_else),
+        TEST(test_groups_are_made_beside_those_that_somebody_has_locked),
     };
     int status = box_become(argc, argv);
 

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -79,8 +80,8 @@ def descendants(pid: int) -> list[psutil.Process]:
 
 
 def groups_of(pids: set[int]) -> set[Path]:
-    names = {f"cellwall-{pid}" for pid in pids}
-    return {p for p in groups() if names & set(p.parts)}
+    name = re.compile(r"/cellwall-(\d+)(-\d+)?(?=/|$)")
+    return {p for p in groups() if pids & {int(m[1]) for m in name.finditer(str(p))}}
 
 
 # --- contexts that end at any moment --------------------------------------------------
