@@ -210,56 +210,51 @@ let_others_clean(const struct cgroup_hierarchy *here,
         assert_int_equal(flock(dir, LOCK_EX), 0);
 }
 
+static struct cgroups *dead; /* shared with children */
+
 static int
 die_with_groups(const void *arg)
 {
     struct cgroups groups;
     struct cgroup group;
 
+    (void)arg;
     cgroups_open(&groups);
-    **(struct cgroups *const *)arg = groups;
+    *dead = groups;
     if (groups.count == 0 || cgroup_create(&group, &groups) < 0)
         return 1;
     return !is_there(&groups.hierarchies[0], &groups.hierarchies[0]);
 }
 
-struct both {
-    const struct cgroups *dead, *living;
-};
-
 static int
 look_for(const void *arg)
 {
-    const struct both *both = arg;
+    const struct cgroups *living = arg;
     struct cgroups groups;
-    bool dead = false, living = true;
+    bool dead_is_there = false, living_is_there = true;
 
     cgroups_open(&groups);
     for (size_t i = 0; i < groups.count; i++) {
         const struct cgroup_hierarchy *here = &groups.hierarchies[i];
 
-        let_others_clean(here, &both->dead->hierarchies[i]);
-        dead = dead || is_there(here, &both->dead->hierarchies[i]);
-        living = living && is_there(here, &both->living->hierarchies[i]);
+        let_others_clean(here, &dead->hierarchies[i]);
+        dead_is_there |= is_there(here, &dead->hierarchies[i]);
+        living_is_there &= is_there(here, &living->hierarchies[i]);
     }
     cgroups_close(&groups);
-    return dead || !living;
+    return dead_is_there || !living_is_there;
 }
 
 static void
 test_what_the_dead_left_is_removed_and_nothing_else(void **state)
 {
-    struct cgroups *dead = mmap(NULL, sizeof *dead, PROT_READ | PROT_WRITE,
-                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct cgroups living;
 
     (void)state;
-    assert_true(dead != MAP_FAILED);
-    in_child(die_with_groups, &dead);
+    in_child(die_with_groups, NULL);
     cgroups_open(&living);
-    in_child(look_for, &(struct both){ dead, &living });
+    in_child(look_for, &living);
     cgroups_close(&living);
-    munmap(dead, sizeof *dead);
 }
 
 /* As somebody would who cleans up, or who has our number in another pid namespace. */
@@ -300,6 +295,10 @@ main(int argc, char **argv)
     };
     int status = box_become(argc, argv);
 
+    dead = mmap(NULL, sizeof *dead, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                -1, 0);
+    if (dead == MAP_FAILED)
+        return 1;
     if (status == 0 && !box_has_groups()) {
         fprintf(stderr, "skipped: no control group can be made here\n");
         return BOX_SKIPPED;
