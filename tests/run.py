@@ -246,6 +246,10 @@ STEPS = (
     Step("text", check(sys.executable, "tests/checks/text.py")),
     Step("checks", pytest("checks", "tests/checks")),
     Step("build-asan", build("asan")),
+    Step("client", pytest("client", "clients/python/tests"), needs=("build-asan",)),
+    Step("units", run_units, needs=("build-asan",)),
+    Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
+    Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("build-clang", build("clang", GENTLY), is_aside=True),
     Step("tidy", run_tidy, needs=("build-clang",), is_aside=True),
     Step("build-analyze", build("analyze", GENTLY), is_aside=True),
@@ -256,10 +260,6 @@ STEPS = (
         needs=("build-fuzz",),
         is_aside=True,
     ),
-    Step("client", pytest("client", "clients/python/tests"), needs=("build-asan",)),
-    Step("units", run_units, needs=("build-asan",)),
-    Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
-    Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("system", pytest("system", "tests/system"), needs=("build-asan",)),
 )
 
