@@ -206,13 +206,13 @@ def run_units() -> Outcome:
     return Outcome(counts, output)
 
 
-def pytest(name: str, *paths: str) -> Callable[[], Outcome]:
+def pytest(name: str, *arguments: str) -> Callable[[], Outcome]:
     def run() -> Outcome:
         report = LOGS / f"{name}.xml"
         report.unlink(missing_ok=True)
         status, output = call(
             *(sys.executable, "-m", "pytest", "-q", "--durations=10"),
-            *(f"--junitxml={report}", *paths),
+            *(f"--junitxml={report}", *arguments),
             CELLWALL=str(ROOT / "build/asan/cellwall"),
             **SANITIZERS,
         )
@@ -248,7 +248,11 @@ STEPS = (
     Step("build-asan", build("asan")),
     Step("client", pytest("client", "clients/python/tests"), needs=("build-asan",)),
     Step("units", run_units, needs=("build-asan",)),
-    Step("runtimes", pytest("runtimes", "tests/runtimes"), needs=("build-asan",)),
+    Step(
+        "runtimes",
+        pytest("runtimes", "tests/runtimes", "-p", "xdist", "-n", str(CORES)),
+        needs=("build-asan",),
+    ),
     Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("build-clang", build("clang", GENTLY), is_aside=True),
     Step("tidy", run_tidy, needs=("build-clang",), is_aside=True),
