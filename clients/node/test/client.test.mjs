@@ -5,8 +5,8 @@ import test from "node:test";
 import { Client } from "../dist/index.js";
 import { CONTEXT, FakeServer, OUTCOME, signedFrames, tellRun } from "./fake-server.mjs";
 
-async function connected(t, handlers, options = {}) {
-  const server = await FakeServer.start(handlers);
+async function connected(t, handlers, { sendHighWaterMark, ...options } = {}) {
+  const server = await FakeServer.start(handlers, { sendHighWaterMark });
   const client = await Client.connect({ server: server.file, ...options });
   t.after(async () => {
     await client.close();
@@ -277,7 +277,7 @@ test("a lost stream is got back from the log", async (t) => {
 test("a consumer that does not read stops the server, and no other stream", async (t) => {
   const sent = { slow: 0, quick: 0 };
   const total = 5000;
-  const { client } = await connected(t, {
+  const handlers = {
     run_code_request: (call) => {
       const run = async () => {
         const { code } = call.content;
@@ -291,9 +291,10 @@ test("a consumer that does not read stops the server, and no other stream", asyn
       };
       void run().catch(() => {}); // the server is closed
     },
-    attach_request: (call) => call.reply(OUTCOME),
-    cancel_request: (call) => call.reply({ status: "ok", was: "running" }),
-  });
+    attach_request: (call) => retry(() => call.reply(OUTCOME)),
+    cancel_request: (call) => retry(() => call.reply({ status: "ok", was: "running" })),
+  };
+  const { client } = await connected(t, handlers, { sendHighWaterMark: 8 });
   const slow = client.stream("slow");
   await slow.next();
   let quick = 0;

@@ -45,9 +45,10 @@ export function signedFrames(type, parent, content, options = {}) {
 }
 
 export class FakeServer {
-  /** HANDLERS: by request type, each a function of a Call. */
-  static async start(handlers) {
-    const server = new FakeServer(handlers);
+  /** HANDLERS: by request type, each a function of a Call. SENDHIGHWATERMARK: so many
+   *  messages wait for a client, then sending fails with EAGAIN. */
+  static async start(handlers, { sendHighWaterMark = 1000 } = {}) {
+    const server = new FakeServer(handlers, sendHighWaterMark);
     server.folder = await mkdtemp(join(tmpdir(), "cellwall-fake-"));
     server.endpoint = `ipc://${server.folder}/s`;
     server.file = join(server.folder, "server.json");
@@ -61,10 +62,10 @@ export class FakeServer {
     return server;
   }
 
-  constructor(handlers) {
+  constructor(handlers, sendHighWaterMark) {
     this.handlers = { server_info_request: (call) => call.reply(INFO), ...handlers };
     this.requests = [];
-    this.socket = new Router({ linger: 0, mandatory: true, sendHighWaterMark: 8 });
+    this.socket = new Router({ linger: 0, mandatory: true, sendHighWaterMark });
   }
 
   async #read() {
