@@ -264,7 +264,11 @@ STEPS = (
         needs=("build-fuzz",),
         is_aside=True,
     ),
-    Step("system", pytest("system", "tests/system"), needs=("build-asan",)),
+    Step(
+        "system",
+        pytest("system", "tests/system", "-p", "xdist", "-n", str(CORES)),
+        needs=("build-asan",),
+    ),
 )
 
 

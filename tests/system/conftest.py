@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,14 @@ SERVED_KERNEL = "cellwall-served"
 BRIDGED_R = "cellwall-ir"
 BRIDGED_PYTHON = "cellwall-ipykernel"
 MARK = "CELLWALL_TEST_MARK"
+# Their kernels get ports that Jupyter's clients found free. Two of those at once may find
+# the same ones.
+JUPYTER_FINDS_PORTS = {
+    *("test_agent_lab.py", "test_attached_lab.py", "test_bash_kernel.py"),
+    *("test_clients.py", "test_conformance.py", "test_jupyter_bridge.py"),
+    *("test_jupyterlab.py", "test_notebook_languages.py", "test_notebooks.py"),
+    *("test_server.py", "test_widgets.py"),
+}
 
 # A quarantine of the default size would hide whether memory is bounded.
 os.environ.setdefault("ASAN_OPTIONS", "quarantine_size_mb=16:malloc_context_size=5")
@@ -59,6 +68,23 @@ def pytest_collection_modifyitems(
     ours = [item for item in items if item.get_closest_marker("cellwall")]
     config.hook.pytest_deselected(items=ours)
     items[:] = [item for item in items if item not in ours]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file share what they start, and go to one process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "jupyter" if Path(file).name in JUPYTER_FINDS_PORTS else file
+
+    return Scheduling(config, log)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"], ignore_errors=True)
 
 
 def marked_processes(value: str | None = None) -> dict[int, str]:
@@ -95,7 +121,6 @@ def wait_for_no_process(
 def no_process_is_left() -> Iterator[None]:
     yield
     left = wait_for_no_process(set())
-    shutil.rmtree(os.environ["XDG_RUNTIME_DIR"])
     assert left == {}, "processes are left behind"
 
 

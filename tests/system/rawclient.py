@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
 import os
+import random
 import shlex
 import signal
 import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -109,21 +111,29 @@ class Run:
         return results[0].content["data"][mime]
 
 
-given_ports: set[int] = set()  # a kernel may not have bound its own yet
+def ports_to_try() -> Iterator[int]:
+    """Ports that no other process of this test run tries, again and again. The system
+    gives none of them to those who ask for any, unless its own begin below 20,000."""
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = range(10_000 + worker, max(int(given[0]), 20_000), workers)
+    start = random.randrange(len(ports))
+    return itertools.cycle([*ports[start:], *ports[:start]])
+
+
+untried_ports = ports_to_try()
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of the loopback that nobody uses at this moment, none of them twice."""
-    fresh: list[int] = []
-    with ExitStack() as stack:
-        while len(fresh) < count:
-            s = stack.enter_context(socket.socket())
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-            if port not in given_ports:
-                fresh.append(port)
-    given_ports.update(fresh)
-    return fresh
+    """Ports of the loopback that nobody uses at this moment."""
+    free: list[int] = []
+    while len(free) < count:
+        port = next(untried_ports)
+        with socket.socket() as s, suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            free.append(port)
+    return free
 
 
 def connection_info(**changes: Any) -> dict[str, Any]:
