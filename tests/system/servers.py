@@ -157,3 +157,14 @@ def processes_below(ancestor: int, name: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+def groups_of(pids: set[int]) -> set[Path]:
+    """Control groups that the spawners PIDS have made, and those of their contexts."""
+    name = re.compile(r"/cellwall-(\d+)(-\d+)?(?=/|$)")
+    folders = (folder for folder, _, _ in os.walk("/sys/fs/cgroup"))
+    return {
+        Path(folder)
+        for folder in folders
+        if pids & {int(m[1]) for m in name.finditer(folder)}
+    }

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -29,7 +28,7 @@ import pytest
 
 from tests.system.conftest import BINARY, KERNEL
 from tests.system.rawclient import Client, KernelProcess, NothingCame
-from tests.system.servers import READY, READY_FOR_AGENTS, Server, wait_until
+from tests.system.servers import READY, READY_FOR_AGENTS, Server, groups_of, wait_until
 
 pytestmark = pytest.mark.cellwall
 
@@ -66,22 +65,11 @@ def seed_is_told() -> None:
     print(f"CELLWALL_SEED={SEED}")  # shown when the test fails
 
 
-def groups() -> set[Path]:
-    """Control groups of all spawners on this machine, and of their contexts."""
-    folders = (folder for folder, _, _ in os.walk("/sys/fs/cgroup"))
-    return {Path(folder) for folder in folders if "cellwall-" in folder}
-
-
 def descendants(pid: int) -> list[psutil.Process]:
     try:
         return psutil.Process(pid).children(recursive=True)
     except psutil.Error:
         return []
-
-
-def groups_of(pids: set[int]) -> set[Path]:
-    name = re.compile(r"/cellwall-(\d+)(-\d+)?(?=/|$)")
-    return {p for p in groups() if pids & {int(m[1]) for m in name.finditer(str(p))}}
 
 
 # --- contexts that end at any moment --------------------------------------------------
