@@ -111,7 +111,7 @@ def test_too_much_memory_ends_the_whole_context_and_says_so(
 def test_forks_that_share_memory_are_not_counted_twice(agent: Client) -> None:
     code = """
     import os, time
-    kept = bytearray(b'x' * (150 << 20))
+    kept = bytearray(b'x') * (150 << 20)
     children = []
     for _ in range(5):
         child = os.fork()

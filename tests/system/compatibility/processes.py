@@ -398,7 +398,8 @@ PROGRAMS = [
         import pexpect, sys
         child = pexpect.spawn(sys.executable, ["-q"], encoding="utf-8", timeout=20)
         child.expect(">>> "); child.sendline("6 * 7")
-        child.expect("42"); child.sendeof(); child.expect(pexpect.EOF)
+        child.expect("42"); child.expect(">>> ")
+        child.sendeof(); child.expect(pexpect.EOF)
         child.close()
         print(child.exitstatus)
         """,
