@@ -53,19 +53,20 @@ class Link:
         self.why_lost: Callable[[ConnectionLost], CellwallError] = lambda error: error
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
-            self._socket = self._open()
+            self._socket = self._new_socket()
+            self._monitor = self._socket.get_monitor_socket(_MONITORED)
+            self._connect()  # after that: a refusal may come at once, and comes once
         except BaseException:
             self._context.destroy(linger=0)
             self._ours.close()
             self._theirs.close()
             raise
-        self._monitor = self._socket.get_monitor_socket(_MONITORED)
         self._thread = threading.Thread(
             target=self._serve, name="cellwall-client", daemon=True
         )
         self._thread.start()
 
-    def _open(self) -> zmq.Socket[bytes]:
+    def _new_socket(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.linger = _LINGER_MS
         dealer.setsockopt(zmq.MAXMSGSIZE, MESSAGE_BYTES_MAX)
@@ -81,11 +82,14 @@ class Link:
             dealer.curve_serverkey = server.server_public_key
             dealer.curve_publickey = server.public_key
             dealer.curve_secretkey = server.secret_key
-        try:
-            dealer.connect(server.endpoint)
-        except zmq.ZMQError as error:
-            raise ConnectionLost(f"{server.endpoint}: {error.strerror}") from None
         return dealer
+
+    def _connect(self) -> None:
+        endpoint = self.server.endpoint
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            raise ConnectionLost(f"{endpoint}: {error.strerror}") from None
 
     # For any thread.
 
