@@ -44,6 +44,7 @@ class Terminal:
             start_new_session=True,
             preexec_fn=self._take_terminal,
         )
+        self.ended = os.pidfd_open(self.process.pid)
 
     @staticmethod
     def _take_terminal() -> None:
@@ -95,12 +96,11 @@ class Terminal:
     def wait(self) -> int:
         """Its exit status; all output has been read."""
         end = time.monotonic() + TIMEOUT_S
-        ended = os.pidfd_open(self.process.pid)
-        while not select.select([ended], [], [], 0)[0]:
+        either = [self.master, self.ended]
+        while not select.select([self.ended], [], [], 0)[0]:
             assert time.monotonic() < end, self.output
-            if self.master in select.select([self.master, ended], [], [], TIMEOUT_S)[0]:
+            if self.master in select.select(either, [], [], TIMEOUT_S)[0]:
                 self._read_some(0)
-        os.close(ended)
         self.process.wait()
         while self._read_some(0):
             pass
@@ -113,5 +113,5 @@ class Terminal:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(TIMEOUT_S)
-        os.close(self.master)
-        os.close(self.slave)
+        for end in (self.master, self.slave, self.ended):
+            os.close(end)

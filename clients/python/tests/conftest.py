@@ -52,14 +52,14 @@ class Peer:
         self._socket.bind(self.endpoint)
         self._end = self._context.socket(zmq.PAIR)
         self._end.bind("inproc://end")
+        heard = self._context.socket(zmq.PAIR)
+        heard.connect("inproc://end")
         self._identity = b""
         self._header: dict[str, Any] = {}
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, args=[heard])
         self._thread.start()
 
-    def _serve(self) -> None:
-        end = self._context.socket(zmq.PAIR)
-        end.connect("inproc://end")
+    def _serve(self, end: zmq.Socket[bytes]) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(end, zmq.POLLIN)
