@@ -266,6 +266,15 @@ ask_user(struct session *session)
     buffer_fini(&content);
 }
 
+/* Whether something waits that the reader will take as soon as it gets to run. */
+static bool
+has_input(const struct session *session)
+{
+    struct pollfd slave = { .fd = session->shell.slave, .events = POLLIN };
+
+    return poll(&slave, 1, 0) > 0 && (slave.revents & POLLIN) != 0;
+}
+
 void
 terminal_attend(struct session *session)
 {
@@ -277,7 +286,7 @@ terminal_attend(struct session *session)
     } else {
         run->quiet_us += run->look_gap_us;
         reader = terminal_look(session);
-        if (reader == TERMINAL_READ ||
+        if ((reader == TERMINAL_READ && !has_input(session)) ||
             (reader == TERMINAL_POLLED && run->quiet_us >= POLLED_US)) {
             ask_user(session);
             run->look_us = 0;
