@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "build/test-logs"
 BIN = Path(sys.executable).parent
 CORES = os.cpu_count() or 2
+BY_FILE = ("-p", "xdist", "-n", str(CORES), "--dist", "loadfile")
 FUZZ_SECONDS = 5
 OUTPUT_LINES_MAX = 200  # of a failed step; the log has all
 SANITIZERS = {
@@ -249,9 +250,7 @@ STEPS = (
     Step("client", pytest("client", "clients/python/tests"), needs=("build-asan",)),
     Step("units", run_units, needs=("build-asan",)),
     Step(
-        "runtimes",
-        pytest("runtimes", "tests/runtimes", "-p", "xdist", "-n", str(CORES)),
-        needs=("build-asan",),
+        "runtimes", pytest("runtimes", "tests/runtimes", *BY_FILE), needs=("build-asan",)
     ),
     Step("kernel", pytest("kernel", "tests/kernel"), needs=("build-asan",)),
     Step("build-clang", build("clang", GENTLY), is_aside=True),
@@ -264,11 +263,7 @@ STEPS = (
         needs=("build-fuzz",),
         is_aside=True,
     ),
-    Step(
-        "system",
-        pytest("system", "tests/system", "-p", "xdist", "-n", str(CORES)),
-        needs=("build-asan",),
-    ),
+    Step("system", pytest("system", "tests/system", *BY_FILE), needs=("build-asan",)),
 )
 
 

@@ -50,11 +50,9 @@ def test_interrupt_ends_the_cell_and_keeps_the_shell(bash: Runner, code: str) ->
     )
 
 
-def sleepers(seconds: int) -> list[int]:
+def sleepers(seconds: int) -> list[psutil.Process]:
     command = ["sleep", str(seconds)]
-    return [
-        p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == command
-    ]
+    return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == command]
 
 
 @pytest.mark.parametrize(
