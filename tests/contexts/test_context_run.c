@@ -415,7 +415,7 @@ test_fork_bomb_ends_with_its_time_limit(void **state)
     c->options.limits.sandbox.processes = 200;
     contexts_start(c);
     assert_int_equal(
-        contexts_wait_done(c, submit_with_limit(c, "forkbomb", 100))->outcome.end,
+        contexts_wait_done(c, submit_with_limit(c, "forkbomb", 500))->outcome.end,
         CONTEXT_END_LOST);
     contexts_wait_processes(c, 2);
     assert_int_equal(contexts_run(c, "print a")->outcome.end, CONTEXT_END_REPLY);

@@ -38,7 +38,7 @@ PROGRAMS = [
     for group in (science, processes, files, system, tools)
     for program in group.PROGRAMS
 ]
-TIMEOUT_S = 30.0
+TIMEOUT_S = 120.0
 
 # Everything that a program may have left, but for what it has imported.
 EMPTY = """

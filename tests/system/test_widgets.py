@@ -341,13 +341,13 @@ def test_nbclient_captures_the_output_of_interact(executed: Callable[..., Any]) 
 def test_nbclient_captures_an_output_widget(executed: Callable[..., Any]) -> None:
     notebook = executed(
         "import ipywidgets as w\no = w.Output()\no",
-        "with o:\n    print('inside')\n    display(6 * 7)\nprint('outside')",
+        "with o:\n    print('inside')\n    display(6 * 7)\nprint('outside', end='')",
         "o.outputs",
     )
 
     [model] = models_of(notebook, "OutputModel")
     assert [o.get("text") for o in model["outputs"]] == ["inside\n", None]
-    assert [o.text for o in notebook.cells[1].outputs] == ["outside\n"]
+    assert [o.text for o in notebook.cells[1].outputs] == ["outside"]
     # The front end tells the kernel what it captured.
     assert "inside" in notebook.cells[2].outputs[0].data["text/plain"]
 

@@ -417,8 +417,8 @@ PROGRAMS = [
         signal.signal(signal.SIGUSR1, old)
         def ring(n, f): raise TimeoutError("rang")
         old = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
         try:
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
             time.sleep(20)
         except TimeoutError as e:
             print(e)
