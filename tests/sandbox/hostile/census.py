@@ -12,6 +12,7 @@ from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
 SETTLED_S = 1.0  # without a change: the baseline
+SETTLED_TAKES = 25  # and so many looks, where each one takes long
 SETTLE_S = 40.0  # for what must go; never reached when all is well
 
 
@@ -120,11 +121,12 @@ class Registrar:
 
     def settled(self) -> Census:
         """The census, once it has been the same for a while: servers refill reserves."""
-        before, since = self.take(), time.monotonic()
-        while time.monotonic() - since < SETTLED_S:
+        before, since, takes = self.take(), time.monotonic(), 1
+        while time.monotonic() - since < SETTLED_S or takes < SETTLED_TAKES:
             time.sleep(0.02)
+            takes += 1
             if (now := self.take()) != before:
-                before, since = now, time.monotonic()
+                before, since, takes = now, time.monotonic(), 1
         return before
 
     def wait_until(self, wanted: Census) -> None:
