@@ -83,6 +83,24 @@ def test_long_code_ends_and_variables_stay(runner: Runner, name: str) -> None:
     assert runner.run("kept").result["text/plain"] == "1"
 
 
+def test_an_interrupt_just_before_a_wait_ends_it(runner: Runner) -> None:
+    """Python has looked for signals, and what it calls does not wait yet."""
+    # Of two signals, the handler of the first is entered first, and goes on last.
+    outcome = runner.run(
+        "import ctypes, signal, threading\n"
+        "libc = ctypes.CDLL(None)\n"
+        "libc.signal(signal.SIGHUP, libc.pause)\n"
+        "both = [signal.SIGHUP, signal.SIGINT]\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, both)\n"
+        "for number in both:\n"
+        "    signal.pthread_kill(threading.get_ident(), number)\n"
+        "signal.pthread_sigmask(signal.SIG_UNBLOCK, both)\n"
+    )
+    assert outcome.interrupted
+    assert len(outcome.frames("error")) == 1
+    assert runner.run("6 * 7").result["text/plain"] == "42"
+
+
 TELLS = "def forever():\n    print('started')\n    while True: pass"
 
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "protocol/cleanup.h"
@@ -30,6 +31,7 @@
 #define CONFIGURE_BYTES_MAX ((size_t)64 * 1024)
 #define DEPTH_MAX 128 /* nesting of what is sent: the server's limit */
 #define TYPE_NAME_BYTES 64
+#define WAKE_NS 20000000 /* until a signal is followed up that Python has not taken */
 
 /* There is one channel, as there is one fd 3. Guarded by the interpreter's lock. */
 static struct {
@@ -378,10 +380,46 @@ request_has_arrived(void)
            start[1] != FRAME_PING;
 }
 
+/*
+ * Python looks for signals between its instructions. One that comes after the last look
+ * and before a system call that waits would not be acted on as long as that call waits.
+ * So a timer follows up on each, until Python's handler runs: its own signals end the
+ * call, and are no interrupts.
+ */
+static struct {
+    timer_t timer;
+    pid_t process; /* whose the timer is: forks inherit none */
+    volatile sig_atomic_t on;
+} waker;
+
+static void
+make_waker(void)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+                              .sigev_signo = SIGINT,
+                              .sigev_value.sival_ptr = &waker };
+
+    event._sigev_un._tid = getpid(); /* the main thread */
+    if (waker.process != getpid() &&
+        timer_create(CLOCK_MONOTONIC, &event, &waker.timer) == 0)
+        waker.process = getpid();
+}
+
+static void
+set_waker(bool on)
+{
+    const struct itimerspec once = { .it_value.tv_nsec = on ? WAKE_NS : 0 };
+
+    waker.on = on;
+    if (waker.process == getpid())
+        (void)timer_settime(waker.timer, 0, &once, NULL);
+}
+
 static PyObject *
 module_interrupt_is_meant(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
+    set_waker(false);
     if (channel.runner == NULL)
         Py_RETURN_FALSE;
     /* A cell that waits for the answer to a question waits too, but is not idle. */
@@ -402,14 +440,21 @@ static struct sigaction python_action;
 /* The system may choose any thread, and one of a library's does. Python's handler would
  * leave a mark for the main thread there, but not wake it from what it waits in. */
 static void
-pass_to_main_thread(int number)
+pass_to_main_thread(int number, siginfo_t *info, void *context)
 {
     pid_t process = getpid();
+    int error = errno;
 
-    if (syscall(SYS_gettid) != process)
+    (void)context;
+    if (info->si_code == SI_TIMER && info->si_value.sival_ptr == &waker) {
+        set_waker(waker.on);
+    } else if (syscall(SYS_gettid) != process) {
         syscall(SYS_tgkill, process, process, number);
-    else
+    } else {
+        set_waker(true);
         python_action.sa_handler(number);
+    }
+    errno = error;
 }
 
 static PyObject *
@@ -418,13 +463,15 @@ module_aim_interrupts(PyObject *module, PyObject *unused)
     struct sigaction action;
 
     (void)module, (void)unused;
+    make_waker();
     if (sigaction(SIGINT, NULL, &action) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
-    if (action.sa_handler == pass_to_main_thread || action.sa_handler == SIG_DFL ||
+    if (action.sa_sigaction == pass_to_main_thread || action.sa_handler == SIG_DFL ||
         action.sa_handler == SIG_IGN)
         Py_RETURN_NONE;
     python_action = action;
-    action.sa_handler = pass_to_main_thread;
+    action.sa_sigaction = pass_to_main_thread;
+    action.sa_flags |= SA_SIGINFO;
     if (sigaction(SIGINT, &action, NULL) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
     Py_RETURN_NONE;
