@@ -29,6 +29,16 @@ ENDLESS = {
     "immediate": MARK + "setImmediate(() => { for (;;); }); await new Promise(() => {})",
     "next tick": MARK
     + "process.nextTick(() => { for (;;); }); await new Promise(() => {})",
+    "a tick that waits": "process.nextTick(() => { for (;;); });" + MARK + "for (;;);",
+    "many ticks that wait": "for (let i = 0; i < 1000; i++)"
+    " process.nextTick(() => { for (;;); });" + MARK + "for (;;);",
+    "ticks after ticks": MARK + "(function next() { process.nextTick(next) })();"
+    "await new Promise(() => {})",
+    "a microtask that waits": "queueMicrotask(() => { for (;;); });" + MARK + "for (;;);",
+    "microtasks after microtasks": MARK + "(function next() { queueMicrotask(next) })();"
+    "await new Promise(() => {})",
+    "immediates after immediates": MARK + "(function next() { setImmediate(next) })();"
+    "await new Promise(() => {})",
     "then": MARK + "await Promise.resolve().then(() => { for (;;); })",
     "Atomics.wait": MARK + "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
     "execSync": MARK + "require('child_process').execSync('sleep 600')",
@@ -82,6 +92,31 @@ def test_stopped_cell_does_not_go_on(javascript: Runner) -> None:
     before = javascript.run("steps").result
     javascript.run("await new Promise((r) => setTimeout(r, 100))")
     assert javascript.run("steps").result == before
+
+
+def test_what_an_earlier_cell_has_left_is_stopped_for_the_next(
+    javascript: Runner, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    number = javascript.begin_run(
+        "const clock = setInterval(() => {"
+        f" if (!require('fs').existsSync({str(told)!r})) return;"
+        " clearInterval(clock); console.log('go'); for (;;); }, 5)"
+    )
+    assert javascript.finish(number).status == "ok"
+    told.touch()
+    javascript.until(number, "stream")
+    waiting = javascript.begin_run("1")
+    javascript.interrupt()
+    assert javascript.finish(waiting).interrupted
+    assert javascript.run("2").result["text/plain"] == "2"
+
+
+def test_ticks_that_the_stopped_cell_has_left_run_if_they_end(javascript: Runner) -> None:
+    javascript.run("globalThis.ticks = 0")
+    code = "process.nextTick(() => ticks++);" + MARK + "for (;;);"
+    assert interrupted(javascript, code).interrupted
+    assert javascript.run("ticks").result["text/plain"] == "1"
 
 
 def test_other_cells_go_on(javascript: Runner) -> None:

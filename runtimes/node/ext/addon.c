@@ -133,7 +133,8 @@ post(struct link_event *event, void *arg)
         free(event); /* the program is ending */
 }
 
-/* Calls `listener(kind, ...)`: a request with its fields, a stop with its reason. */
+/* Calls `listener(kind, ...)`: a request with its fields, a stop with its reason. Node
+ * drains its queues after each call. */
 static void
 on_event(napi_env env, napi_value listener, void *context, void *data)
 {
@@ -145,6 +146,8 @@ on_event(napi_env env, napi_value listener, void *context, void *data)
     (void)context;
     if (env == NULL)
         return; /* the program is ending */
+    if (event->kind == LINK_REQUEST)
+        link_begin(addon.link);
     if (event->kind == LINK_CLOSED)
         engine_cancel(); /* what was to be stopped has been */
     if (event->kind == LINK_STOPPED) {
@@ -152,6 +155,8 @@ on_event(napi_env env, napi_value listener, void *context, void *data)
         if (stop == LINK_STOP_NONE)
             return;
     }
+    if (event->kind == LINK_DRAINED && !link_drained(addon.link, event))
+        return;
     arguments[0] = from_number(env, event->kind);
     arguments[1] = from_number(env, event->kind == LINK_REQUEST ? (double)event->type
                                                                 : (double)stop);
@@ -246,6 +251,15 @@ addon_leave(napi_env env, napi_callback_info info)
     return from_number(env, link_leave(addon.link));
 }
 
+/* drain(): what stopped code has left runs as soon as its caller has returned */
+static napi_value
+addon_drain(napi_env env, napi_callback_info info)
+{
+    (void)env, (void)info;
+    link_drain(addon.link);
+    return NULL;
+}
+
 /* stop(why) -> false if no user code was entered; else what called it is unwound */
 static napi_value
 addon_stop(napi_env env, napi_callback_info info)
@@ -336,6 +350,7 @@ static const struct function {
     { "stream", addon_stream },
     { "enter", addon_enter },
     { "leave", addon_leave },
+    { "drain", addon_drain },
     { "stop", addon_stop },
     { "ask", addon_ask },
     { "restore", addon_restore },
@@ -367,6 +382,7 @@ static const struct constant {
     { "FLAG_INTERRUPTED", FRAME_FLAG_INTERRUPTED },
     { "REQUEST", LINK_REQUEST },
     { "STOPPED", LINK_STOPPED },
+    { "DRAINED", LINK_DRAINED },
     { "CLOSED", LINK_CLOSED },
     { "STOP_NONE", LINK_STOP_NONE },
     { "STOP_INTERRUPT", LINK_STOP_INTERRUPT },

@@ -33,7 +33,9 @@ struct link {
     pthread_cond_t answered; /* ANSWER is there, or none will be */
     uint64_t active; /* the request under way, 0: none */
     uint64_t entry; /* counts link_enter */
+    bool is_begun; /* the main thread has taken it up */
     bool is_entered; /* user code may run, and be stopped */
+    bool is_draining; /* it is what stopped code has left */
     bool is_early; /* an interrupt came before user code was entered */
     bool is_closed;
     enum link_stop stop; /* of this entry */
@@ -46,17 +48,24 @@ struct link {
 static volatile sig_atomic_t wake_fd = -1;
 static atomic_bool is_signalled; /* and nobody has acted on it yet */
 
+/* Makes the reading thread look again. From signal handlers, too. */
 static void
-on_interrupt(int signal_number)
+wake(void)
 {
     int saved = errno;
     uint64_t one = 1;
 
-    (void)signal_number;
-    atomic_store(&is_signalled, true);
     if (write((int)wake_fd, &one, sizeof one) < 0)
         (void)0; /* it is full of wakes already */
     errno = saved;
+}
+
+static void
+on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(&is_signalled, true);
+    wake();
 }
 
 static void
@@ -157,6 +166,8 @@ interrupt(struct link *link)
         stop_now(link, LINK_STOP_INTERRUPT);
     else if (is_meant)
         link->is_early = true;
+    if (is_meant && !link->is_begun)
+        engine_terminate(); /* what an earlier request has left keeps it waiting */
     pthread_cond_signal(&link->answered);
     pthread_mutex_unlock(&link->lock);
     if (is_meant)
@@ -205,6 +216,7 @@ take_request(struct link *link, const struct frame *frame)
     copy_text(&to, frame->content);
     pthread_mutex_lock(&link->lock);
     link->active = frame->type == FRAME_PING ? 0 : frame->number;
+    link->is_begun = false;
     link->is_early = false;
     pthread_mutex_unlock(&link->lock);
     link->post(event, link->post_arg);
@@ -244,27 +256,38 @@ end(struct link *link)
     _exit(0);
 }
 
+/* Whether user code runs that is to end soon. With the lock held. */
+static bool
+is_ending(const struct link *link)
+{
+    if (link->is_entered)
+        return link->stop == LINK_STOP_INTERRUPT || link->is_draining;
+    return link->is_early && !link->is_begun;
+}
+
 /* Milliseconds to wait for something new; -1: as long as it takes. */
 static int
 patience(struct link *link)
 {
-    bool is_under_way;
+    int ms;
 
     pthread_mutex_lock(&link->lock);
-    is_under_way = link->is_entered && link->stop == LINK_STOP_INTERRUPT;
+    ms = is_ending(link) ? REPEAT_MS : -1;
     pthread_mutex_unlock(&link->lock);
-    return is_under_way ? REPEAT_MS : -1;
+    return ms;
 }
 
-/* User code was to be stopped, and has not been: it may wait for a child that it was just
- * about to start, and that the signal has missed. */
+/* What was to end has not: it may wait for a child that it was just about to start, and
+ * that the signal has missed. */
 static void
-repeat_interrupt(void)
+repeat_interrupt(struct link *link)
 {
-    if (getpgrp() == getpid())
+    pthread_mutex_lock(&link->lock);
+    if (is_ending(link) && getpgrp() == getpid())
         kill(0, SIGINT);
-    else
+    else if (is_ending(link))
         on_interrupt(SIGINT);
+    pthread_mutex_unlock(&link->lock);
 }
 
 static void *
@@ -279,7 +302,7 @@ run(void *arg)
         int count = poll(fds, N_ELEMENTS(fds), patience(link));
 
         if (count == 0)
-            repeat_interrupt();
+            repeat_interrupt(link);
         if (count <= 0)
             continue;
         if (fds[0].revents != 0 && !read_frame(link)) {
@@ -323,6 +346,16 @@ link_send(struct link *link, struct frame *frame, struct error *err)
     return runner_send(link->runner, frame, err);
 }
 
+void
+link_begin(struct link *link)
+{
+    pthread_mutex_lock(&link->lock);
+    link->is_begun = true;
+    if (!link->is_closed)
+        engine_cancel();
+    pthread_mutex_unlock(&link->lock);
+}
+
 bool
 link_enter(struct link *link)
 {
@@ -333,6 +366,7 @@ link_enter(struct link *link)
     link->is_early = false;
     link->entry++;
     link->is_entered = may_run;
+    link->is_draining = false;
     link->stop = LINK_STOP_NONE;
     pthread_mutex_unlock(&link->lock);
     return may_run;
@@ -372,6 +406,36 @@ link_stopped(struct link *link, const struct link_event *event)
         stop = leave(link);
     pthread_mutex_unlock(&link->lock);
     return stop;
+}
+
+void
+link_drain(struct link *link)
+{
+    struct link_event *event = make_event(LINK_DRAINED, 0);
+
+    pthread_mutex_lock(&link->lock);
+    link->entry++;
+    link->is_entered = true;
+    link->is_draining = true;
+    link->stop = LINK_STOP_NONE;
+    event->entry = link->entry;
+    pthread_mutex_unlock(&link->lock);
+    wake(); /* its time begins */
+    link->post(event, link->post_arg);
+}
+
+bool
+link_drained(struct link *link, const struct link_event *event)
+{
+    bool is_drained;
+
+    pthread_mutex_lock(&link->lock);
+    is_drained =
+        link->is_entered && link->entry == event->entry && link->stop == LINK_STOP_NONE;
+    if (is_drained)
+        (void)leave(link);
+    pthread_mutex_unlock(&link->lock);
+    return is_drained;
 }
 
 bool

@@ -8,7 +8,9 @@
  *
  * User code runs between link_enter and link_leave, on the main thread and in the event
  * loop. An interrupt in that time unwinds the JavaScript that runs and then posts
- * LINK_STOPPED, from which whoever entered learns it, also if nothing was running.
+ * LINK_STOPPED, from which whoever entered learns it, also if nothing was running. What
+ * the stopped code has left in Node's queues runs from then on, as soon as it can: after
+ * link_drain it is user code like any other, and stopped in turn if it takes long.
  */
 #ifndef RUNTIMES_NODE_EXT_LINK_H
 #define RUNTIMES_NODE_EXT_LINK_H
@@ -25,6 +27,7 @@ struct link; /* opaque */
 enum link_event_kind {
     LINK_REQUEST, /* a frame of the server's: to be answered */
     LINK_STOPPED, /* user code was stopped; see STOP */
+    LINK_DRAINED, /* what it had left has run */
     LINK_CLOSED /* the server is gone, or wants the runner to end */
 };
 
@@ -37,7 +40,7 @@ struct link_event {
     enum frame_type type; /* of a request; its texts follow one another in TEXTS */
     uint64_t number;
     uint32_t execution_count;
-    uint64_t entry; /* of a stop: which link_enter it is about */
+    uint64_t entry; /* of what was stopped or drained: which link_enter it is about */
     size_t header_bytes, metadata_bytes, content_bytes;
     char texts[];
 };
@@ -54,6 +57,10 @@ int link_start(struct link *link, link_post_fn *post, void *arg, struct error *e
 /* As runner_send. A reply ends its request: interrupts from then on are late. */
 int link_send(struct link *link, struct frame *frame, struct error *err);
 
+/* The main thread takes up a request. Until then an interrupt stops what keeps it from
+ * that: what earlier requests have left, such as timers. */
+void link_begin(struct link *link);
+
 /* User code begins. False: not at all, an interrupt was here first. */
 bool link_enter(struct link *link);
 
@@ -63,6 +70,13 @@ enum link_stop link_leave(struct link *link);
 /* As link_leave, for what EVENT, a LINK_STOPPED, is about; LINK_STOP_NONE: that has been
  * left already. */
 enum link_stop link_stopped(struct link *link, const struct link_event *event);
+
+/* After link_stopped: what is left of the stopped code begins, and LINK_DRAINED follows
+ * it; or another LINK_STOPPED, if that took too long or was interrupted. */
+void link_drain(struct link *link);
+
+/* As link_leave, for what EVENT, a LINK_DRAINED, is about. False: it was stopped. */
+bool link_drained(struct link *link, const struct link_event *event);
 
 /* Stops the user code that runs, from within. False: none has been entered. */
 bool link_stop(struct link *link, enum link_stop why);

@@ -7,14 +7,14 @@ import * as engine from "./engine.mjs";
 import { errorContent } from "./errors.mjs";
 import { formatResult } from "./display.mjs";
 import { link, send, sendReply } from "./link.mjs";
-import { runFor } from "./requests.mjs";
+import { dropTicksOf, runFor } from "./requests.mjs";
 import { rewrite, redeclare } from "./rewrite.mjs";
 import { keep } from "./sources.mjs";
 import { give } from "./variables.mjs";
 
 const { Promise, Object, String } = globalThis; // user code may replace them
 
-let running; // the run under way: {request, finish}
+let running; // the run under way: {request, finish, stop: why it was stopped}
 let exitCode = 0;
 
 // What ended a run, other than a value: the error's content, made where the error was.
@@ -26,36 +26,41 @@ class Failure {
 
 // Calls WORK, which is user code and may be stopped; then FINISH(stop, failure, value).
 export function enter(request, work, finish) {
-  running = {
-    request,
-    // STOP: known already, or what the addon has seen until now.
-    finish(failure, value, stop) {
-      if (running?.request !== request) return; // stopped meanwhile
-      stop ??= link.leave();
-      running = undefined;
-      request.hasEnded = true;
-      finish(stop, failure, value);
-    },
-  };
-  const { finish: end } = running;
+  running = { request, finish, stop: undefined };
   if (!link.enter()) {
-    running = undefined;
-    request.hasEnded = true;
-    finish(link.STOP_INTERRUPT);
+    end(link.STOP_INTERRUPT);
     return;
   }
-  runFor(request, work).then(
-    (value) => end(undefined, value),
-    (error) => end(error),
-  );
+  const leave = (failure, value) => {
+    if (!request.hasEnded) end(link.leave(), failure, value); // else it was stopped
+  };
+  runFor(request, work).then((value) => leave(undefined, value), leave);
 }
 
-// User code was stopped; what is left of it goes.
+function end(stop, failure, value) {
+  const { request, finish } = running;
+  running = undefined;
+  request.hasEnded = true;
+  finish(stop, failure, value);
+}
+
+// User code was stopped. What it has left in Node's queues must not run when nothing can
+// stop it any more: it runs now, and what of that has to be stopped, too, is dropped.
 export function stopped(stop) {
   if (running === undefined) return;
-  running.request.cancel();
+  const { request } = running;
+  if (running.stop !== undefined) dropTicksOf(request);
+  running.stop ??= stop;
+  request.hasEnded = true;
+  request.cancel();
   engine.abandon();
-  running.finish(undefined, undefined, stop);
+  link.drain();
+}
+
+// Nothing is left of the code that was stopped.
+export function drained() {
+  dropTicksOf(undefined);
+  if (running !== undefined) end(running.stop);
 }
 
 // `process.exit` of a cell ends the cell.

@@ -60,6 +60,8 @@ function onEvent(kind, what, number, executionCount, header, metadata, content) 
     handlers[what]?.(request);
   } else if (kind === link.STOPPED) {
     cells.stopped(what);
+  } else if (kind === link.DRAINED) {
+    cells.drained();
   } else {
     end();
   }

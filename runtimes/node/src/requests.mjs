@@ -66,6 +66,25 @@ function follow(name, clear) {
   globalThis[name] = followed;
 }
 
+let dropping; // the request whose ticks do nothing
+
+// Until it is called again: REQUEST, or undefined for none.
+export function dropTicksOf(request) {
+  dropping = request;
+}
+
+function tick(request, callback, ...given) {
+  if (request !== dropping) callback(...given);
+}
+
+function followTicks() {
+  const original = process.nextTick;
+  process.nextTick = function nextTick(callback, ...given) {
+    if (typeof callback !== "function") original(callback);
+    original(tick, current(), callback, ...given);
+  };
+}
+
 function followPromises(name, optionsAt) {
   const original = timersPromises[name];
   timersPromises[name] = {
@@ -96,6 +115,7 @@ export function install() {
   follow("setTimeout", timers.clearTimeout);
   follow("setInterval", timers.clearInterval);
   follow("setImmediate", () => {});
+  followTicks();
   followPromises("setTimeout", 2);
   followPromises("setImmediate", 1);
   followPromises("setInterval", 2);
