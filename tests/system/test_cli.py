@@ -79,15 +79,27 @@ def test_each_end_has_its_exit_status(
     assert len(ours) == (0 if status in (0, 1, 3) else 1), run.stderr
 
 
-def test_a_reader_that_goes_ends_it_quietly(env: dict[str, str]) -> None:
+@pytest.fixture
+def forgiven(env: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """For who sends a message and closes its socket while others come in: libzmq can then
+    lose the parts of one that is not whole yet (4.3: pipe_t::process_pipe_term does not
+    roll back after a delimiter), which the leak sanitizer tells of now and then."""
+    suppressions = tmp_path / "suppressions"
+    suppressions.write_text("leak:libzmq.so\n")
+    options = f"suppressions={suppressions}:print_suppressions=0"
+    return {**env, "LSAN_OPTIONS": options}
+
+
+def test_a_reader_that_goes_ends_it_quietly(forgiven: dict[str, str]) -> None:
     code = "while True: print('x' * 1000)"
-    with start(env, "run", "--timeout", "0", "-e", code) as process:
+    with start(forgiven, "run", "--timeout", "0", "-e", code) as process:
         assert process.stdout is not None and process.stderr is not None
         line = process.stdout.readline()
         process.stdout.close()
         status = process.wait(TIMEOUT_S)
         said = process.stderr.read()
-    assert (line[:1], status, said) == ("x", 141, "")
+    assert (line[:1], status) == ("x", 141), said
+    assert said == ""
 
 
 def test_an_unwritable_stdout_is_told(cellwall: Run) -> None:
