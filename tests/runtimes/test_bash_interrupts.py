@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import psutil
 import pytest
 
+from tests.runtimes import framelib
 from tests.runtimes.framelib import Runner
+
+StartSlow = Callable[[str], Runner]
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,74 @@ def test_no_process_overlooks_an_interrupt(bash: Runner, code: str) -> None:
         outcome = bash.finish(number)
         assert outcome.interrupted and "no" not in outcome.stdout
     assert psutil.wait_procs(sleepers(98765), timeout=60)[1] == []
+
+
+@pytest.fixture
+def start_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartSlow]:
+    """Starts a runner of a bash that is slow at a place that slowbash.c knows."""
+    source, library = Path(__file__).with_name("slowbash.c"), tmp_path / "slowbash.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    *argv, real = framelib.bash_argv()
+    slow = tmp_path / "bash"
+    # What is to be preloaded is also the last argument, and is no longer in LD_PRELOAD.
+    slow.write_text(
+        f'#!{real}\nexport LD_PRELOAD="${{@: -1}}:{library}"\nexec {real} "$@"\n'
+    )
+    slow.chmod(0o755)
+    runners = []
+
+    def start(place: str) -> Runner:
+        monkeypatch.setenv("SLOWBASH", place)
+        runners.append(Runner([*argv, str(slow)], cwd=tmp_path))
+        runners[0].hello()
+        return runners[0]
+
+    yield start
+    for runner in runners:
+        for process in descendants(runner):
+            process.kill()
+        runner.close()
+
+
+def session_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getsid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+def descendants(runner: Runner) -> list[psutil.Process]:
+    """What RUNNER's shell has started, whoever has it now."""
+    (shell,) = psutil.Process(runner.process.pid).children()
+    return [
+        p
+        for p in psutil.process_iter()
+        if p.pid != shell.pid and session_of(p) == shell.pid
+    ]
+
+
+@pytest.mark.parametrize(
+    ("place", "code"),
+    [
+        ("fork", "(echo begun; (sleep 98764; echo no); echo no)"),
+        ("job", "echo begun; sleep 98764"),
+        ("job", "echo begun; sleep 98764 | cat"),
+        ("job", "echo begun; (sleep 98764; echo no)"),
+    ],
+)
+def test_slow_process_does_not_overlook_an_interrupt(
+    start_slow: StartSlow, place: str, code: str
+) -> None:
+    bash = start_slow(place)
+    number = bash.begin_run(f"{code}\necho no")
+    assert bash.until(number, "stream").text == "begun\n"
+    bash.interrupt()
+    outcome = bash.finish(number)
+    assert outcome.interrupted and "no" not in outcome.stdout
+    assert psutil.wait_procs(descendants(bash), timeout=60)[1] == []
+    # The next job is one of its own.
+    outcome = bash.run("(exit 3); echo $?")
+    assert outcome.stdout == "3\n" and outcome.stderr == ""
 
 
 @pytest.mark.parametrize("trap", ["trap 'echo bye' EXIT", "trap : INT; trap - INT"])

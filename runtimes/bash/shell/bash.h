@@ -112,8 +112,9 @@ extern void run_trap_cleanup(int signal);
 extern void exit_shell(int status) __attribute__((noreturn));
 extern void notify_and_cleanup(void);
 extern void cleanup_the_pipeline(void);
-extern void stop_making_children(void);
-extern pid_t shell_pgrp;
+extern int stop_pipeline(int is_async, struct command *deferred);
+extern struct process *the_pipeline; /* of a job that is being made */
+extern pid_t shell_pgrp, pipeline_pgrp;
 extern int job_control, shell_tty;
 extern int give_terminal_to(pid_t group, int force);
 extern int set_job_control(int on);

@@ -50,6 +50,17 @@ shell_is_interrupted(void)
 }
 
 void
+shell_before_fork(sigset_t *before)
+{
+    sigset_t interrupt;
+
+    sigemptyset(&interrupt);
+    if (interrupts_end_it())
+        sigaddset(&interrupt, SIGINT);
+    (void)sigprocmask(SIG_UNBLOCK, &interrupt, before);
+}
+
+void
 shell_on_fork(void)
 {
     was_interrupted = 0;
@@ -107,14 +118,25 @@ flush_array(const char *name)
         array_flush(variable->value);
 }
 
+/* A job that was being made: else the next command would wait for it, or be one of it.
+ * Nobody has waited for it, so it may not have heard of the interrupt. */
+static void
+forget_job(void)
+{
+    if (was_interrupted && the_pipeline != NULL && pipeline_pgrp > 1 &&
+        pipeline_pgrp != shell_pgrp)
+        (void)kill(-pipeline_pgrp, SIGINT);
+    cleanup_the_pipeline();
+    stop_pipeline(0, NULL);
+    pipeline_pgrp = 0;
+}
+
 /* After a jump out of the middle of whatever ran. Functions that it was in are left. */
 static void
 clean_up(void)
 {
     run_unwind_protects();
-    /* A job that was being made: else the next command would wait for it. */
-    cleanup_the_pipeline();
-    stop_making_children();
+    forget_job();
     parse_and_execute_level = 0;
     loop_level = continuing = breaking = funcnest = 0;
     executing_list = comsub_ignore_return = return_catch_flag = 0;

@@ -183,23 +183,30 @@ sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 }
 
 /* What is forked by a shell that is about to end its cell, or by a subshell that is about
- * to end, would only be in the way. Bash blocks SIGINT meanwhile. */
+ * to end, would only be in the way. Bash blocks SIGINT meanwhile, and a signal that waits
+ * is not the child's. So it may come here: what comes earlier is noted, and the child has
+ * the note; what comes in the middle the kernel gives to both. The parent could not tell
+ * the child later: by then it may have children of its own, or be gone. */
 __attribute__((visibility("default"))) pid_t
 fork(void)
 {
     static pid_t (*real)(void);
-    bool is_late = shell_is_interrupted();
+    bool by_shell = shell_is_itself();
+    sigset_t before;
     pid_t pid;
 
     if (real == NULL)
         *(void **)&real = libc("fork");
+    shell_before_fork(&before);
     pid = real();
-    if (pid == 0 && is_late)
-        _exit(128 + SIGINT); /* by the signal itself it would be one interrupt more */
+    if (pid == 0 && shell_is_interrupted()) {
+        if (by_shell)
+            _exit(128 + SIGINT); /* by the signal itself it would be one interrupt more */
+        shell_die_of_interrupt(); /* a subshell that waits goes on if it ends otherwise */
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
     if (pid == 0)
         shell_begin_child();
-    else if (pid > 0 && !is_late && shell_is_interrupted())
-        (void)kill(pid, SIGINT); /* it may have come before the child was there */
     return pid;
 }
 

@@ -9,6 +9,7 @@
 #ifndef RUNTIMES_BASH_SHELL_SHELL_H
 #define RUNTIMES_BASH_SHELL_SHELL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,10 @@ extern volatile int shell_exited;
 
 /* True in a shell or subshell that has been told to end what runs, and has not yet. */
 bool shell_is_interrupted(void);
+
+/* Around a fork: lets an interrupt come that ends what runs. BEFORE is the mask to put
+ * back. */
+void shell_before_fork(sigset_t *before);
 
 /* In each child of the shell and of its subshells, first of all: all of it, and what
  * concerns cells. */
