@@ -41,13 +41,18 @@ ENDLESS = {
     "await new Promise(() => {})",
     "then": MARK + "await Promise.resolve().then(() => { for (;;); })",
     "Atomics.wait": MARK + "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)",
-    "execSync": MARK + "require('child_process').execSync('sleep 600')",
-    "spawnSync": MARK + "require('child_process').spawnSync('sleep', ['600'])",
+    "execSync": "globalThis.children = require('child_process');"
+    + MARK
+    + "children.execSync('sleep 600')",
+    "spawnSync": "globalThis.children = require('child_process');"
+    + MARK
+    + "children.spawnSync('sleep', ['600'])",
     "regular expression": MARK + "/(a+)+$/.test('a'.repeat(50) + 'b')",
     "garbage": MARK
     + "for (let all = []; ; ) { all.push({}); if (all.length > 1e5) all = [] }",
-    "worker": MARK + "new (require('worker_threads').Worker)('for (;;);', {eval: true});"
-    "await new Promise(() => {})",
+    "worker": "globalThis.workers = require('worker_threads');"
+    + MARK
+    + "new workers.Worker('for (;;);', {eval: true}); await new Promise(() => {})",
     "display": MARK + "({[Symbol.for('Jupyter.display')]() { for (;;); }})",
     "getter while it is shown": MARK + "({get [Symbol.toStringTag]() { for (;;); }})",
     "generator": MARK + "function* all() { for (;;) yield 1 }; for (const one of all());",

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.runtimes.conftest import Source
 from tests.runtimes.framelib import Frame, Outcome, Raw, Runner
 
 STARTED = "print('started', flush=True)\n"
@@ -83,10 +85,12 @@ def test_long_code_ends_and_variables_stay(runner: Runner, name: str) -> None:
     assert runner.run("kept").result["text/plain"] == "1"
 
 
-def test_an_interrupt_just_before_a_wait_ends_it(runner: Runner) -> None:
-    """Python has looked for signals, and what it calls does not wait yet."""
+def test_an_interrupt_just_before_a_wait_ends_it(source: Source, tmp_path: Path) -> None:
+    """Python has looked for signals, and what it calls does not wait yet. The cell is the
+    first, and a fork has had no time to rehearse."""
+    runner = Runner(source, cwd=tmp_path)
     # Of two signals, the handler of the first is entered first, and goes on last.
-    outcome = runner.run(
+    number = runner.begin_run(
         "import ctypes, signal, threading\n"
         "libc = ctypes.CDLL(None)\n"
         "libc.signal(signal.SIGHUP, libc.pause)\n"
@@ -96,9 +100,12 @@ def test_an_interrupt_just_before_a_wait_ends_it(runner: Runner) -> None:
         "    signal.pthread_kill(threading.get_ident(), number)\n"
         "signal.pthread_sigmask(signal.SIG_UNBLOCK, both)\n"
     )
+    runner.hello()
+    outcome = runner.finish(number)
     assert outcome.interrupted
     assert len(outcome.frames("error")) == 1
     assert runner.run("6 * 7").result["text/plain"] == "42"
+    runner.close()
 
 
 TELLS = "def forever():\n    print('started')\n    while True: pass"

@@ -75,6 +75,40 @@ is_connected(void)
     return channel.runner != NULL;
 }
 
+/*
+ * Python looks for signals between its instructions. One that comes after the last look
+ * and before a system call that waits would not be acted on as long as that call waits.
+ * So a timer follows up on each, until Python's handler runs: its own signals end the
+ * call, and are no interrupts.
+ */
+static struct {
+    timer_t timer;
+    pid_t process; /* whose the timer is: forks inherit none */
+    volatile sig_atomic_t on;
+} waker;
+
+static void
+make_waker(void)
+{
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
+                              .sigev_signo = SIGINT,
+                              .sigev_value.sival_ptr = &waker };
+
+    event._sigev_un._tid = getpid(); /* the main thread */
+    if (timer_create(CLOCK_MONOTONIC, &event, &waker.timer) == 0)
+        waker.process = getpid();
+}
+
+static void
+set_waker(bool on)
+{
+    const struct itimerspec once = { .it_value.tv_nsec = on ? WAKE_NS : 0 };
+
+    waker.on = on;
+    if (waker.process == getpid())
+        (void)timer_settime(waker.timer, 0, &once, NULL);
+}
+
 static PyObject *
 module_connect(PyObject *module, PyObject *unused)
 {
@@ -97,6 +131,7 @@ module_connect(PyObject *module, PyObject *unused)
     if (r != 0)
         return raise_result(r, &err);
     channel.idle = true;
+    make_waker();
     return PyBytes_FromStringAndSize((char *)configure.data,
                                      (Py_ssize_t)configure.length);
 }
@@ -380,41 +415,6 @@ request_has_arrived(void)
            start[1] != FRAME_PING;
 }
 
-/*
- * Python looks for signals between its instructions. One that comes after the last look
- * and before a system call that waits would not be acted on as long as that call waits.
- * So a timer follows up on each, until Python's handler runs: its own signals end the
- * call, and are no interrupts.
- */
-static struct {
-    timer_t timer;
-    pid_t process; /* whose the timer is: forks inherit none */
-    volatile sig_atomic_t on;
-} waker;
-
-static void
-make_waker(void)
-{
-    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID,
-                              .sigev_signo = SIGINT,
-                              .sigev_value.sival_ptr = &waker };
-
-    event._sigev_un._tid = getpid(); /* the main thread */
-    if (waker.process != getpid() &&
-        timer_create(CLOCK_MONOTONIC, &event, &waker.timer) == 0)
-        waker.process = getpid();
-}
-
-static void
-set_waker(bool on)
-{
-    const struct itimerspec once = { .it_value.tv_nsec = on ? WAKE_NS : 0 };
-
-    waker.on = on;
-    if (waker.process == getpid())
-        (void)timer_settime(waker.timer, 0, &once, NULL);
-}
-
 static PyObject *
 module_interrupt_is_meant(PyObject *module, PyObject *unused)
 {
@@ -463,7 +463,6 @@ module_aim_interrupts(PyObject *module, PyObject *unused)
     struct sigaction action;
 
     (void)module, (void)unused;
-    make_waker();
     if (sigaction(SIGINT, NULL, &action) < 0)
         return PyErr_SetFromErrno(PyExc_OSError);
     if (action.sa_sigaction == pass_to_main_thread || action.sa_handler == SIG_DFL ||
