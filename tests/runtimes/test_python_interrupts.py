@@ -87,7 +87,7 @@ def test_long_code_ends_and_variables_stay(runner: Runner, name: str) -> None:
 
 def test_an_interrupt_just_before_a_wait_ends_it(source: Source, tmp_path: Path) -> None:
     """Python has looked for signals, and what it calls does not wait yet. The cell is the
-    first, and a fork has had no time to rehearse."""
+    first, sent at once: a fork on a busy machine has not rehearsed by then."""
     runner = Runner(source, cwd=tmp_path)
     # Of two signals, the handler of the first is entered first, and goes on last.
     number = runner.begin_run(
