@@ -62,6 +62,15 @@ ENDLESS = {
 }
 
 
+def busy_until(told: Path) -> str:
+    """Code that looks for the file, and for some milliseconds more when it is there."""
+    return (
+        MARK
+        + "for (let rest = 2000; rest > 0;)"
+        + f" if (require('fs').existsSync({str(told)!r})) rest--;"
+    )
+
+
 def interrupted(runner: Runner, code: str) -> Outcome:
     number = runner.begin_run(code)
     runner.until(number, "stream")
@@ -126,14 +135,75 @@ def test_ticks_that_the_stopped_cell_has_left_run_if_they_end(javascript: Runner
 
 def test_other_cells_go_on(javascript: Runner) -> None:
     javascript.run(
-        "globalThis.ticks = 0; globalThis.clock = setInterval(() => ticks++, 5)"
+        "globalThis.ticks = 0; globalThis.clock = setInterval(() => ticks++, 1);"
+        "globalThis.rounds = 0; const nap = () => new Promise((r) => setTimeout(r, 1));"
+        "void (async () => { for (;; rounds++) {"
+        " await new Promise(setImmediate); await nap() } })()"
     )
-    assert interrupted(javascript, MARK + "await new Promise(() => {})").interrupted
+    code = (
+        "const before = { ticks, rounds };"
+        " while (ticks === before.ticks || rounds === before.rounds)"
+        " await new Promise(setImmediate); 1"
+    )
+    for _ in range(100):
+        assert interrupted(javascript, MARK + "await new Promise(() => {})").interrupted
+        assert javascript.run(code).status == "ok"
+
+
+def test_timer_that_is_being_started_is_started_to_the_end(
+    javascript: Runner, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    javascript.run(
+        "globalThis.told = false; globalThis.delay = { valueOf() {"
+        f" {busy_until(told)} told = true; return 1; }} }}"
+    )
+    number = javascript.begin_run("setTimeout(() => {}, delay); for (;;);")
+    javascript.until(number, "stream")
+    javascript.interrupt()
+    told.touch()
+    assert javascript.finish(number).interrupted
+    assert javascript.run("told").result["text/plain"] == "true"
+
+
+def test_callback_of_another_cell_ends_its_work_and_is_called_again(
+    javascript: Runner, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    javascript.run(
+        "globalThis.ticks = 0; globalThis.wanted = false;"
+        "globalThis.clock = setInterval(() => { if (wanted) { wanted = false;"
+        f" {busy_until(told)} }} ticks++; }}, 1)"
+    )
+    number = javascript.begin_run("wanted = true; await new Promise(() => {})")
+    javascript.until(number - 1, "stream")
+    javascript.interrupt()
+    told.touch()
+    assert javascript.finish(number).interrupted
     code = (
         "const since = ticks; while (ticks === since) await new Promise(setImmediate); 1"
     )
     assert javascript.run(code).status == "ok"
-    javascript.run("clearInterval(clock)")
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [MARK + "require('child_process').execSync('sleep 600')", "prompt('go')"],
+    ids=["child", "question"],
+)
+def test_what_has_waited_without_the_event_loop_does_not_go_on(
+    javascript: Runner, wait: str
+) -> None:
+    javascript.run("require('child_process'); globalThis.steps = []")
+    number = javascript.begin_run(
+        "await require('fs/promises').readFile('/dev/null');"
+        f"try {{ {wait}; steps.push('next') }} catch {{ steps.push('catch') }}",
+        allow_stdin=True,
+    )
+    javascript.until(number, "input_request" if "prompt" in wait else "stream")
+    javascript.interrupt()
+    assert javascript.finish(number).interrupted
+    assert javascript.run("steps").result["text/plain"] == "[]"
 
 
 def test_early_interrupt_is_remembered_and_late_one_forgotten(javascript: Runner) -> None:
@@ -157,10 +227,14 @@ def test_listener_of_the_users_does_not_take_the_interrupt_away(
 
 
 def test_question_about_code_can_be_interrupted(javascript: Runner) -> None:
-    outcome = javascript.request(
-        "complete_request", {"code": "globalThis.", "cursor_pos": 11}
-    )
-    assert outcome.status == "ok"
+    for _ in range(100):
+        content = {"code": "globalThis.", "cursor_pos": 11}
+        number = javascript.begin("complete_request", content)
+        javascript.interrupt()
+        reply = javascript.finish(number).reply.content
+        assert reply["status"] == "ok" or reply["ename"] == "Interrupted"
+        javascript.ping()
+        assert javascript.request("complete_request", content).status == "ok"
 
 
 def test_promise_that_nothing_can_end_survives_the_collector(javascript: Runner) -> None:

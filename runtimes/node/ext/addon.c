@@ -16,6 +16,7 @@
 #include "protocol/frame.h"
 #include "runtimes/node/ext/engine.h"
 #include "runtimes/node/ext/link.h"
+#include "runtimes/node/ext/loop.h"
 #include "runtimes/node/ext/napi.h"
 
 #define ARGUMENTS_MAX 5
@@ -172,6 +173,13 @@ on_event(napi_env env, napi_value listener, void *context, void *data)
         napi_get_and_clear_last_exception(env, &ignored);
 }
 
+/* Immediates and timers are those of all requests. */
+static void
+on_turn(bool is_timers)
+{
+    (void)engine_shelter(is_timers);
+}
+
 /* start(listener): from now on requests come. */
 static napi_value
 addon_start(napi_env env, napi_callback_info info)
@@ -182,6 +190,7 @@ addon_start(napi_env env, napi_callback_info info)
     if (napi_create_threadsafe_function(env, arguments.values[0], NULL,
                                         from_text(env, "cellwall", 8), 0, 1, NULL, NULL,
                                         NULL, on_event, &addon.post) != NAPI_OK ||
+        loop_watch(env, on_turn, &err) != 0 ||
         link_start(addon.link, post, NULL, &err) != 0)
         napi_throw_error(env, NULL, err.text);
     return NULL;
@@ -258,6 +267,25 @@ addon_drain(napi_env env, napi_callback_info info)
     (void)env, (void)info;
     link_drain(addon.link);
     return NULL;
+}
+
+/* shelter(whether) -> whether it was so before */
+static napi_value
+addon_shelter(napi_env env, napi_callback_info info)
+{
+    struct arguments arguments = arguments_of(env, info);
+    bool is_sheltered = false;
+
+    napi_get_value_bool(env, arguments.values[0], &is_sheltered);
+    return from_bool(env, engine_shelter(is_sheltered));
+}
+
+/* obey() -> false if what called it was not stopped; else it is unwound */
+static napi_value
+addon_obey(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    return from_bool(env, link_obey(addon.link));
 }
 
 /* stop(why) -> false if no user code was entered; else what called it is unwound */
@@ -351,6 +379,8 @@ static const struct function {
     { "enter", addon_enter },
     { "leave", addon_leave },
     { "drain", addon_drain },
+    { "shelter", addon_shelter },
+    { "obey", addon_obey },
     { "stop", addon_stop },
     { "ask", addon_ask },
     { "restore", addon_restore },

@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "protocol/cleanup.h"
@@ -30,6 +29,9 @@ static struct {
 } v8;
 
 static atomic_bool is_wanted; /* a termination, which may have happened */
+static atomic_bool is_urgent; /* it waits for nothing */
+static bool is_sheltered;
+static bool is_unwound; /* since the last cancel: what Node has noted may be wrong */
 
 static struct {
     uint32_t *depth; /* borrowed: Node's */
@@ -70,8 +72,10 @@ static void
 terminate_now(void *isolate, void *arg)
 {
     (void)arg;
-    if (atomic_load(&is_wanted))
-        v8.terminate(isolate);
+    if (!atomic_load(&is_wanted) || (is_sheltered && !atomic_load(&is_urgent)))
+        return;
+    is_unwound = true;
+    v8.terminate(isolate);
 }
 
 /* Not at once: Node's own functions are not made for a termination in their middle. */
@@ -82,10 +86,29 @@ engine_terminate(void)
     v8.request_interrupt(v8.isolate, terminate_now, NULL);
 }
 
+bool
+engine_shelter(bool shelter)
+{
+    bool before = is_sheltered;
+
+    is_sheltered = shelter;
+    if (!shelter && atomic_load(&is_wanted))
+        engine_terminate();
+    return before;
+}
+
+void
+engine_insist(void)
+{
+    atomic_store(&is_urgent, true);
+}
+
 void
 engine_cancel(void)
 {
     atomic_store(&is_wanted, false);
+    atomic_store(&is_urgent, false);
+    is_unwound = false;
     v8.cancel(v8.isolate);
 }
 
@@ -93,7 +116,7 @@ static void
 on_call_completed(void *isolate)
 {
     (void)isolate;
-    if (!atomic_load(&is_wanted))
+    if (!is_unwound)
         return;
     *context.depth = 0;
     context.ids[0] = context.ids[1] = 0;

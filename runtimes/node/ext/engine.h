@@ -9,6 +9,7 @@
 #ifndef RUNTIMES_NODE_EXT_ENGINE_H
 #define RUNTIMES_NODE_EXT_ENGINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,9 +19,18 @@ struct error;
  * 0; -ENOSYS: this program has them not. */
 int engine_find(struct error *err);
 
-/* Unwinds all JavaScript of the main thread, which no `catch` and no `finally` sees. From
- * any thread. */
+/* Unwinds all JavaScript of the main thread, which no `catch` and no `finally` sees, as
+ * soon as it is not sheltered. From any thread. */
 void engine_terminate(void);
+
+/* Whether what runs from now on is left alone; returns what was so before. Node's own
+ * code is not made for terminations: unwound while it calls an interval, it never calls
+ * that again, and while it starts a timer, no other of as many milliseconds ever ends. On
+ * the main thread. */
+bool engine_shelter(bool is_sheltered);
+
+/* Shelters nothing, up to engine_cancel. From any thread. */
+void engine_insist(void);
 
 /* Forgets a termination that has not happened yet. On the main thread. */
 void engine_cancel(void);

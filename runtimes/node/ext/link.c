@@ -246,6 +246,7 @@ end(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
     link->is_closed = true;
+    engine_insist();
     if (link->is_entered)
         engine_terminate();
     pthread_cond_signal(&link->answered);
@@ -277,16 +278,19 @@ patience(struct link *link)
     return ms;
 }
 
-/* What was to end has not: it may wait for a child that it was just about to start, and
- * that the signal has missed. */
+/* What was to end has not: nothing is spared any more. It may wait for a child that it
+ * was just about to start, and that the signal has missed. */
 static void
 repeat_interrupt(struct link *link)
 {
     pthread_mutex_lock(&link->lock);
-    if (is_ending(link) && getpgrp() == getpid())
-        kill(0, SIGINT);
-    else if (is_ending(link))
-        on_interrupt(SIGINT);
+    if (is_ending(link)) {
+        engine_insist();
+        if (getpgrp() == getpid())
+            kill(0, SIGINT);
+        else
+            on_interrupt(SIGINT);
+    }
     pthread_mutex_unlock(&link->lock);
 }
 
@@ -439,14 +443,31 @@ link_drained(struct link *link, const struct link_event *event)
 }
 
 bool
+link_obey(struct link *link)
+{
+    bool is_stopped;
+
+    pthread_mutex_lock(&link->lock);
+    is_stopped = link->is_entered && link->stop != LINK_STOP_NONE;
+    if (is_stopped) {
+        engine_insist();
+        engine_terminate();
+    }
+    pthread_mutex_unlock(&link->lock);
+    return is_stopped;
+}
+
+bool
 link_stop(struct link *link, enum link_stop why)
 {
     bool is_entered;
 
     pthread_mutex_lock(&link->lock);
     is_entered = link->is_entered;
-    if (is_entered)
+    if (is_entered) {
+        engine_insist();
         stop_now(link, why);
+    }
     pthread_mutex_unlock(&link->lock);
     return is_entered;
 }

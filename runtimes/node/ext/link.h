@@ -7,10 +7,11 @@
  * code keeps the main thread busy. What is sent is sent by the main thread, at once.
  *
  * User code runs between link_enter and link_leave, on the main thread and in the event
- * loop. An interrupt in that time unwinds the JavaScript that runs and then posts
- * LINK_STOPPED, from which whoever entered learns it, also if nothing was running. What
- * the stopped code has left in Node's queues runs from then on, as soon as it can: after
- * link_drain it is user code like any other, and stopped in turn if it takes long.
+ * loop. An interrupt in that time posts LINK_STOPPED, from which whoever entered learns
+ * it. The JavaScript that runs is unwound before; where it is sheltered only if it takes
+ * long, for it may be what others have started, and that goes on. What the stopped code
+ * has left in Node's queues runs from then on, as soon as it can: after link_drain it is
+ * user code like any other, and stopped in turn if it takes long.
  */
 #ifndef RUNTIMES_NODE_EXT_LINK_H
 #define RUNTIMES_NODE_EXT_LINK_H
@@ -77,6 +78,9 @@ void link_drain(struct link *link);
 
 /* As link_leave, for what EVENT, a LINK_DRAINED, is about. False: it was stopped. */
 bool link_drained(struct link *link, const struct link_event *event);
+
+/* Whether the user code that runs has been stopped. If so, it is unwound at once. */
+bool link_obey(struct link *link);
 
 /* Stops the user code that runs, from within. False: none has been entered. */
 bool link_stop(struct link *link, enum link_stop why);

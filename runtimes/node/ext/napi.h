@@ -16,6 +16,7 @@
 typedef struct napi_env__ *napi_env;
 typedef struct napi_value__ *napi_value;
 typedef struct napi_callback_info__ *napi_callback_info;
+struct uv_loop; /* opaque */
 typedef struct napi_threadsafe_function__ *napi_threadsafe_function;
 
 enum { NAPI_OK = 0 };
@@ -44,6 +45,7 @@ int napi_is_buffer(napi_env env, napi_value value, bool *ret);
 int napi_get_buffer_info(napi_env env, napi_value value, void **data, size_t *length);
 int napi_get_typedarray_info(napi_env env, napi_value value, int *type, size_t *length,
                              void **data, napi_value *buffer, size_t *offset);
+int napi_get_uv_event_loop(napi_env env, struct uv_loop **ret);
 int napi_throw_error(napi_env env, const char *code, const char *message);
 int napi_get_and_clear_last_exception(napi_env env, napi_value *ret);
 int napi_call_function(napi_env env, napi_value this_value, napi_value function,

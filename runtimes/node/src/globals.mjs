@@ -7,7 +7,7 @@ import { exit } from "./cells.mjs";
 import { describe } from "./errors.mjs";
 import { display } from "./display.mjs";
 import { fromJson, link, toJson } from "./link.mjs";
-import { current } from "./requests.mjs";
+import { current, waitFor } from "./requests.mjs";
 import { stderr, stdout } from "./streams.mjs";
 
 const NAME = /^[a-z][a-z\d_]*$/;
@@ -23,7 +23,8 @@ function ask(question, password = false) {
     throw new Error("input was asked for, but this frontend does not support it");
   }
   if (request.hasEnded) throw new Error("input was asked for after the cell's end");
-  const answer = link.ask(request.number, toJson({ prompt: `${question}`, password }));
+  const content = toJson({ prompt: `${question}`, password });
+  const answer = waitFor(() => link.ask(request.number, content));
   const value = answer === undefined ? "\x04" : fromJson(answer).value;
   return typeof value !== "string" || value === "\x04" ? null : value;
 }

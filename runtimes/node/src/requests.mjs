@@ -41,6 +41,16 @@ export function runFor(request, work) {
   return storage.run(request, work);
 }
 
+// Calls WORK of Node's, which would leave its notes of all timers wrong if it were stopped.
+function sheltered(work, ...given) {
+  const before = link.shelter(true);
+  try {
+    return work(...given);
+  } finally {
+    link.shelter(before);
+  }
+}
+
 // The timer itself knows whom it is for: code can be stopped before it has noted what it
 // has just started.
 function follow(name, clear) {
@@ -49,19 +59,24 @@ function follow(name, clear) {
     [name](callback, ...rest) {
       const request = current();
       if (typeof callback !== "function") return original(callback, ...rest);
-      return original(
-        function timer(...given) {
-          if (request.isStopped) clear(this);
-          else callback.apply(this, given);
-        },
-        ...rest,
-      );
+      function timer(...given) {
+        if (request.isStopped) clear(this);
+        else callback.apply(this, given);
+      }
+      return sheltered(original, timer, ...rest);
     },
   }[name];
   Object.defineProperty(followed, promisify.custom, {
     enumerable: true,
     get: () => timersPromises[name],
   });
+  timers[name] = followed;
+  globalThis[name] = followed;
+}
+
+function followClear(name) {
+  const original = timers[name];
+  const followed = { [name]: (timer) => sheltered(original, timer) }[name];
   timers[name] = followed;
   globalThis[name] = followed;
 }
@@ -94,27 +109,52 @@ function followPromises(name, optionsAt) {
         request.abort ??= new AbortController();
         given[optionsAt] = { ...given[optionsAt], signal: request.abort.signal };
       }
-      return original.apply(this, given);
+      return sheltered(original, ...given);
     },
   }[name];
 }
 
-// Code that is stopped leaves Node's notes of what runs as they were; the addon mends
-// them. There is no other way to them than this old one.
-function keepContext() {
+// Node's own NAME. There is no other way to it than this old one.
+function insideOfNode(name) {
   const { noDeprecation } = process;
   process.noDeprecation = true;
-  const { async_hook_fields, async_id_fields, constants } = process.binding("async_wrap");
+  const found = process.binding(name);
   process.noDeprecation = noDeprecation;
+  return found;
+}
+
+// Code that is stopped leaves Node's notes of what runs as they were; the addon mends
+// them.
+function keepContext() {
+  const { async_hook_fields, async_id_fields, constants } = insideOfNode("async_wrap");
   link.keepContext(async_hook_fields, constants.kStackLength, async_id_fields);
+}
+
+// Calls WAIT, which waits without the event loop. An interrupt ends that, and what called.
+export function waitFor(wait) {
+  if (link.obey()) for (;;);
+  const answer = wait();
+  if (link.obey()) for (;;);
+  return answer;
+}
+
+// An interrupt ends children that are waited for, too.
+function followChildren() {
+  const children = insideOfNode("spawn_sync");
+  const { spawn } = children;
+  children.spawn = (options) => waitFor(() => spawn(options));
 }
 
 // Lets an interrupt end timers of the cell that it stops.
 export function install() {
   keepContext();
+  followChildren();
   follow("setTimeout", timers.clearTimeout);
   follow("setInterval", timers.clearInterval);
   follow("setImmediate", () => {});
+  followClear("clearTimeout");
+  followClear("clearInterval");
+  followClear("clearImmediate");
   followTicks();
   followPromises("setTimeout", 2);
   followPromises("setImmediate", 1);
