@@ -186,6 +186,24 @@ def test_callback_of_another_cell_ends_its_work_and_is_called_again(
     assert javascript.run(code).status == "ok"
 
 
+def test_half_loaded_module_is_loaded_anew(javascript: Runner, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    (tmp_path / "half.cjs").write_text(f"{busy_until(told)} exports.whole = true")
+    path = str(tmp_path / "half.cjs")
+    assert interrupted(javascript, f"require({path!r})").interrupted
+    told.touch()
+    assert javascript.run(f"require({path!r}).whole").result["text/plain"] == "true"
+
+
+@pytest.mark.parametrize(
+    "name", ["dgram", "http2", "inspector/promises", "repl", "worker_threads"]
+)
+def test_modules_of_node_are_loaded_whole(javascript: Runner, name: str) -> None:
+    interrupted(javascript, f"{MARK} require({name!r})")
+    code = f"Object.keys(require({name!r})).length > 0"
+    assert javascript.run(code).result["text/plain"] == "true"
+
+
 @pytest.mark.parametrize(
     "wait",
     [MARK + "require('child_process').execSync('sleep 600')", "prompt('go')"],

@@ -7,6 +7,7 @@ import * as engine from "./engine.mjs";
 import { errorContent } from "./errors.mjs";
 import { formatResult } from "./display.mjs";
 import { link, send, sendReply } from "./link.mjs";
+import { forgetHalves } from "./modules.mjs";
 import { dropTicksOf, runFor } from "./requests.mjs";
 import { rewrite, redeclare } from "./rewrite.mjs";
 import { keep } from "./sources.mjs";
@@ -53,6 +54,7 @@ export function stopped(stop) {
   running.stop ??= stop;
   request.hasEnded = true;
   request.cancel();
+  forgetHalves();
   engine.abandon();
   link.drain();
 }

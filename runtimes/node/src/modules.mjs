@@ -5,6 +5,8 @@ import Module from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
+import { sheltered } from "./requests.mjs";
+
 export const IMPORT = "$impt_"; // as long as `import`, so that columns stay
 
 let place; // { directory, module, load }
@@ -86,7 +88,24 @@ const meta = {
   },
 };
 
+// What a stopped cell was just loading is loaded anew when it is needed.
+export function forgetHalves() {
+  for (const [file, module] of Object.entries(Module._cache)) {
+    if (module?.loaded === false) delete Module._cache[file];
+  }
+}
+
+// Node's own modules load each other, and once.
+function loadOwnWhole() {
+  const original = Module._load;
+  Module._load = (name, ...rest) =>
+    Module.isBuiltin(name) ? sheltered(original, name, ...rest) : original(name, ...rest);
+  const { fetch } = globalThis;
+  globalThis.fetch = { fetch: (...given) => sheltered(fetch, ...given) }.fetch;
+}
+
 export function install() {
+  loadOwnWhole();
   load.meta = meta;
   Object.defineProperty(globalThis, IMPORT, { value: load });
   const names = { require: () => here().require, module: () => here().module };

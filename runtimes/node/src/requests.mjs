@@ -9,6 +9,8 @@ import { promisify } from "node:util";
 
 import { fromJson, link } from "./link.mjs";
 
+const { AbortController } = globalThis; // or else it is loaded in the middle of a cell
+
 const storage = new AsyncLocalStorage();
 
 export class Request {
@@ -41,8 +43,9 @@ export function runFor(request, work) {
   return storage.run(request, work);
 }
 
-// Calls WORK of Node's, which would leave its notes of all timers wrong if it were stopped.
-function sheltered(work, ...given) {
+// Calls WORK of Node's, which would leave its notes wrong if it were stopped: for good, and
+// for all cells.
+export function sheltered(work, ...given) {
   const before = link.shelter(true);
   try {
     return work(...given);
