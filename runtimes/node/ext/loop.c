@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* libuv's declarations are as https://docs.libuv.org has them; its ABI is the same in all
- * versions 1. */
+ * versions 1 (uv/version.h). */
 #include "runtimes/node/ext/loop.h"
 
 #include <errno.h>
