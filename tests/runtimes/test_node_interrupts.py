@@ -195,13 +195,17 @@ def test_half_loaded_module_is_loaded_anew(javascript: Runner, tmp_path: Path) -
     assert javascript.run(f"require({path!r}).whole").result["text/plain"] == "true"
 
 
-@pytest.mark.parametrize(
-    "name", ["dgram", "http2", "inspector/promises", "repl", "worker_threads"]
-)
+@pytest.mark.parametrize("name", ["dgram", "http2", "repl", "tls", "worker_threads"])
 def test_modules_of_node_are_loaded_whole(javascript: Runner, name: str) -> None:
     interrupted(javascript, f"{MARK} require({name!r})")
     code = f"Object.keys(require({name!r})).length > 0"
     assert javascript.run(code).result["text/plain"] == "true"
+
+
+def test_fetch_is_loaded_whole(javascript: Runner) -> None:
+    code = "await (await fetch('data:,here')).text()"
+    interrupted(javascript, MARK + code)
+    assert javascript.run(code).result["text/plain"] == "'here'"
 
 
 @pytest.mark.parametrize(
@@ -222,6 +226,13 @@ def test_what_has_waited_without_the_event_loop_does_not_go_on(
     javascript.interrupt()
     assert javascript.finish(number).interrupted
     assert javascript.run("steps").result["text/plain"] == "[]"
+
+
+def test_child_that_interrupts_itself_is_an_error_of_the_cell(javascript: Runner) -> None:
+    code = (
+        "try { require('child_process').execSync('kill -INT $$') } catch (e) { e.signal }"
+    )
+    assert javascript.run(code).result["text/plain"] == "'SIGINT'"
 
 
 def test_early_interrupt_is_remembered_and_late_one_forgotten(javascript: Runner) -> None:

@@ -280,12 +280,16 @@ addon_shelter(napi_env env, napi_callback_info info)
     return from_bool(env, engine_shelter(is_sheltered));
 }
 
-/* obey() -> false if what called it was not stopped; else it is unwound */
+/* obey(whether a stop is coming) -> false if what called it was not stopped; else it is
+ * unwound */
 static napi_value
 addon_obey(napi_env env, napi_callback_info info)
 {
-    (void)info;
-    return from_bool(env, link_obey(addon.link));
+    struct arguments arguments = arguments_of(env, info);
+    bool is_coming = false;
+
+    napi_get_value_bool(env, arguments.values[0], &is_coming);
+    return from_bool(env, link_obey(addon.link, is_coming));
 }
 
 /* stop(why) -> false if no user code was entered; else what called it is unwound */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "protocol/buffer.h"
@@ -442,12 +443,30 @@ link_drained(struct link *link, const struct link_event *event)
     return is_drained;
 }
 
+/* With the lock held: until an interrupt has come, or it takes too long. */
+static void
+await_interrupt(struct link *link)
+{
+    struct timespec end;
+
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_nsec += REPEAT_MS * 1000000L;
+    end.tv_sec += end.tv_nsec / 1000000000L;
+    end.tv_nsec %= 1000000000L;
+    while (link->stop == LINK_STOP_NONE && !link->is_closed &&
+           pthread_cond_clockwait(&link->answered, &link->lock, CLOCK_MONOTONIC, &end) ==
+               0)
+        continue;
+}
+
 bool
-link_obey(struct link *link)
+link_obey(struct link *link, bool is_coming)
 {
     bool is_stopped;
 
     pthread_mutex_lock(&link->lock);
+    if (link->is_entered && is_coming)
+        await_interrupt(link);
     is_stopped = link->is_entered && link->stop != LINK_STOP_NONE;
     if (is_stopped) {
         engine_insist();

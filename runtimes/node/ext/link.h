@@ -79,8 +79,10 @@ void link_drain(struct link *link);
 /* As link_leave, for what EVENT, a LINK_DRAINED, is about. False: it was stopped. */
 bool link_drained(struct link *link, const struct link_event *event);
 
-/* Whether the user code that runs has been stopped. If so, it is unwound at once. */
-bool link_obey(struct link *link);
+/* Whether the user code that runs has been stopped. If so, it is unwound at once.
+ * IS_COMING: a child has died of an interrupt, whose signal may be with a thread that has
+ * no processor yet; it is waited for, but not for long. */
+bool link_obey(struct link *link, bool is_coming);
 
 /* Stops the user code that runs, from within. False: none has been entered. */
 bool link_stop(struct link *link, enum link_stop why);

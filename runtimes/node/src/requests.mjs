@@ -135,13 +135,13 @@ function keepContext() {
 
 // Calls WAIT, which waits without the event loop. An interrupt ends that, and what called.
 export function waitFor(wait) {
-  if (link.obey()) for (;;);
+  if (link.obey(false)) for (;;);
   const answer = wait();
-  if (link.obey()) for (;;);
+  if (link.obey(answer?.signal === "SIGINT" || answer?.status === 130)) for (;;);
   return answer;
 }
 
-// An interrupt ends children that are waited for, too.
+// An interrupt ends children that are waited for, too; some say so by their status.
 function followChildren() {
   const children = insideOfNode("spawn_sync");
   const { spawn } = children;
